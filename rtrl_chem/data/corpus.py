@@ -1,0 +1,230 @@
+"""A corpus of unlabelled items: what round-trip RL trains on.
+
+`read_corpus` turns any file into clean, distinct items and sets aside, with its reason, every row it cannot use:
+
+    rows_in == len(items) + duplicates + len(rejects)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtrl_chem import chem
+from rtrl_chem.data.readers import Columns, Row, open_rows
+from rtrl_chem.errors import CorpusError
+
+if TYPE_CHECKING:
+    from rtrl_chem.tasks import Domain
+
+__all__ = ["Admitted", "Corpus", "Reject", "admit", "read_corpus", "write_rejects"]
+
+# Far beyond any caption (`chem.MAX_LENGTH`, for molecules, is lower): a megabyte on one line is not an item.
+MAX_CHARACTERS = 20_000
+REJECT_TEXT = 200
+PROGRESS_EVERY = 2_000
+DOUBLED_BACKSLASH = re.compile(r"\\{2,}")
+STRAY = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row set aside: its file, its line there (1-based), its text (at most 200 characters) and why."""
+
+    file: str
+    row: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What became of one cell: the clean `item`, or "" and the `reason`; `repaired` if its spelling was mended."""
+
+    item: str
+    reason: str = ""
+    repaired: bool = False
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Distinct clean items in file order, and an account of every row.
+
+    Structures are canonical isomeric SMILES (of several molecules: their canonical SMILES, sorted, joined by dots);
+    texts are stripped. `repaired` counts kept or duplicate rows whose doubled backslashes were undone.
+    """
+
+    items: list[str]
+    rejects: list[Reject]
+    rows_in: int
+    files: tuple[str, ...]
+    duplicates: int = 0
+    repaired: int = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def fingerprint(self) -> str:
+        """sha256 over the items in order, as hex: equal exactly when the items are."""
+        return fingerprint(self.items)
+
+    def reject_reasons(self) -> dict[str, int]:
+        """Count of each reject reason, commonest first."""
+        return count_reasons(self.rejects)
+
+    def summary(self) -> str:
+        """One line for a log."""
+        return summarise(self.files, len(self.items), self.rows_in, self.duplicates, self.repaired, self.rejects)
+
+
+def read_corpus(
+    path: str | Path,
+    domain: Domain,
+    field: str | None = None,
+    *,
+    format: str | None = None,
+    split: str = "train",
+    on_progress: Callable[[int], None] | None = None,
+) -> Corpus:
+    """Read the items of `domain` from a file (see `readers.FORMATS`), `bundled:NAME` or a Hub data set id `org/name`.
+
+    `field` names the column (default: the usual names of the domain), `format` overrides the file's ending, `split` is
+    the Hub data set's. `on_progress` is called now and then with the number of rows read so far.
+    Raises ConfigError for a wrong call (missing file, folder, no such column), CorpusError for data that cannot be read
+    or holds not one usable item.
+    """
+    where, rows = open_rows(path, Columns((domain,), (field,), str(path)), format, split)
+    seen: dict[str, None] = {}
+    rejects: list[Reject] = []
+    rows_in = repaired = 0
+    for row in rows:
+        rows_in += 1
+        if on_progress is not None and rows_in % PROGRESS_EVERY == 0:
+            on_progress(rows_in)
+        entry = Admitted("", row.problem) if row.problem else admit(row.cells[0], domain)
+        if entry.reason:
+            rejects.append(reject(where, row, entry.reason))
+            continue
+        repaired += entry.repaired
+        seen[entry.item] = None
+    require_some(where, len(seen), rejects, wanted=domain.tag)
+    duplicates = rows_in - len(rejects) - len(seen)
+    return Corpus(list(seen), rejects, rows_in, (where,), duplicates, repaired)
+
+
+def admit(text: str, domain: Domain) -> Admitted:
+    """Clean one cell, or say why not; the only place that decides what may enter a corpus.
+
+    >>> from rtrl_chem.tasks import Domain
+    >>> admit(" OCC ", Domain("smiles", "molecule", "SMILES"))
+    Admitted(item='CCO', reason='', repaired=False)
+    >>> admit("ethanol", Domain("smiles", "molecule", "SMILES")).reason
+    'does not parse'
+    """
+    text = text.strip()
+    if reason := _unreadable(text):
+        return Admitted("", reason)
+    if not domain.is_structure:
+        return Admitted(text)
+    # ChEBI-20 and its offspring double the backslashes of some SMILES. RDKit reads them; a language model learns them.
+    doubled = "\\\\" in text
+    if doubled:
+        text = DOUBLED_BACKSLASH.sub(r"\\", text)
+    molecule = chem.parse(text)
+    if molecule is None:
+        return Admitted("", chem.invalid_reason(text))
+    item = molecule.canonical if domain.kind == "molecule" else ".".join(molecule.fragments)
+    return Admitted(item, repaired=doubled)
+
+
+def _unreadable(text: str) -> str:
+    """Why a cell cannot be used whatever its domain; "" if it can."""
+    if not text:
+        return "empty"
+    if len(text) > MAX_CHARACTERS:
+        return "too long"
+    # RDKit takes C strings: what follows a NUL would be lost unseen.
+    if "\0" in text:
+        return "NUL byte"
+    if not text.isascii() and not _encodes(text):
+        return "not UTF-8"
+    return ""
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def reject(where: str, row: Row, reason: str) -> Reject:
+    """The reject for a row; bytes that are not UTF-8 become `\\xNN`, so that it can be printed and written anywhere."""
+    return Reject(where, row.number, STRAY.sub(_show, row.text[:REJECT_TEXT])[:REJECT_TEXT], reason)
+
+
+def _show(stray: re.Match[str]) -> str:
+    # surrogateescape keeps byte 0xNN as U+DCNN; any other lone surrogate came from a JSON escape.
+    code = ord(stray[0])
+    return f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"
+
+
+def require_some(where: str, kept: int, rejects: list[Reject], wanted: str) -> None:
+    """CorpusError if nothing was kept: what the file held instead, by reason, with an example."""
+    if kept:
+        return
+    if not rejects:
+        raise CorpusError(f"{where} is empty: it must hold at least one {wanted}")
+    (reason, count), *_ = count_reasons(rejects).items()
+    example = next(r for r in rejects if r.reason == reason)
+    raise CorpusError(
+        f"{where}: none of its {len(rejects)} rows could be read as {wanted}, most often ({count}) because: {reason}"
+        f" (row {example.row}: {example.text[:60]!r}); check the file, or the column given by `field`"
+    )
+
+
+def count_reasons(rejects: Iterable[Reject]) -> dict[str, int]:
+    """Count of each reason, commonest first."""
+    return dict(Counter(r.reason for r in rejects).most_common())
+
+
+def summarise(
+    files: tuple[str, ...], kept: int, rows_in: int, duplicates: int, repaired: int, rejects: list[Reject]
+) -> str:
+    """`my.smi: 970 of 1,000 rows kept, 20 duplicates, 10 rejected (does not parse 8, empty 2), 3 repaired`."""
+    text = f"{', '.join(files)}: {kept:,} of {rows_in:,} rows kept"
+    if duplicates:
+        text += f", {duplicates:,} duplicates"
+    if rejects:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in count_reasons(rejects).items())
+        text += f", {len(rejects):,} rejected ({reasons})"
+    return text + (f", {repaired:,} repaired" if repaired else "")
+
+
+def fingerprint(items: Iterable[str]) -> str:
+    """sha256 over strings in order, as hex. Each goes in with its length: no two lists run together alike."""
+    digest = hashlib.sha256()
+    for item in items:
+        data = item.encode("utf-8")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def write_rejects(rejects: Iterable[Reject], path: str | Path) -> None:
+    """Write rejects as JSON lines (`file, row, text, reason`), in full or not at all."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w", encoding="utf-8") as handle:
+        for r in rejects:
+            record = {"file": r.file, "row": r.row, "text": r.text, "reason": r.reason}
+            handle.write(json.dumps(record, ensure_ascii=False) + "\n")
+    os.replace(partial, path)

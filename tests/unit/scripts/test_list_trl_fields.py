@@ -1,0 +1,52 @@
+"""The committed list of TRL's and PEFT's fields is that of the installed versions."""
+
+from enum import Enum
+from importlib.resources import files
+from typing import Any, Literal, Optional
+
+import pytest
+
+from rtrl_chem.passthrough import BATCH_DEFAULTS, OWNED, OWNED_LORA, SAMPLING
+
+script = pytest.importorskip("list_trl_fields")
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kinds"),
+    [
+        (int, {"int"}),
+        (Optional[float], {"float", "null"}),  # noqa: UP045 - PEFT still writes it so
+        (list[str] | str, {"list", "str"}),
+        (dict[str, Any] | None, {"dict", "null"}),
+        (Literal["a", True], {"str", "bool"}),
+        (Colour | str, {"str"}),
+        (Any, None),
+        (Optional[Colour | object], None),  # noqa: UP045
+    ],
+    ids=["plain", "optional", "list or text", "mapping", "literal", "enum", "any", "a class"],
+)
+def test_kinds_of_an_annotation(annotation: Any, kinds: set[str] | None) -> None:
+    assert script.kinds(annotation) == kinds
+
+
+def test_the_committed_list_is_current() -> None:
+    committed = (files("rtrl_chem") / "assets" / "trl_fields.json").read_text(encoding="utf-8")
+    assert committed == script.as_text(script.build()), (
+        "run: python scripts/list_trl_fields.py > rtrl_chem/assets/trl_fields.json"
+    )
+
+
+def test_what_the_checks_name_is_there() -> None:
+    content = script.build()
+    assert set(OWNED) <= set(content["GRPOConfig"]) | set(content["SFTConfig"])
+    assert set(OWNED_LORA) <= set(content["LoraConfig"])
+    assert set(SAMPLING) <= set(content["GRPOConfig"])
+
+
+def test_the_batch_defaults_are_those_of_trl() -> None:
+    fields = script.GRPOConfig.__dataclass_fields__
+    assert {name: fields[name].default for name in BATCH_DEFAULTS} == BATCH_DEFAULTS
