@@ -1,0 +1,159 @@
+"""The command line: one function per verb, arguments -> one call. Torch is imported only by the verbs that need it.
+
+Exit status 0 done, 1 the work failed, 2 the call or the config is wrong, 130 interrupted. What a program reads goes to
+stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtrl_chem import __version__
+from rtrl_chem.config import Config, json_schema, load_config
+from rtrl_chem.errors import ConfigError, RtrlError
+from rtrl_chem.preflight import look_up
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+# A wrong call, in every version of typer: with click, or with its own copy of click.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file such as configs/quickstart.yaml.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as trainer.learning_rate=1e-4; repeatable."),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress display.")]
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in output_dir.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in output_dir first.")] = False,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model by round-trip RL; ends with a table of before and after."""
+    with _errors_on_one_line(debug):
+        if resume and overwrite:
+            raise ConfigError("--resume and --overwrite: got both; give --resume to continue the run or --overwrite")
+        checked = _checked(config, overrides, _processes() or 1)
+        from rtrl_chem.training.run import train as run
+
+        run(checked, resume=resume, overwrite=overwrite, quiet=quiet)
+
+
+@app.command()
+def evaluate(
+    config: ConfigPath,
+    model: Annotated[str, typer.Option("--model", metavar="PATH", help="The model to measure.")],
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="PATH", help="Labelled pairs instead of the config's held-out data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where predictions and metrics go.")] = None,
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Measure a model on held-out data: metrics.json, predictions.jsonl and a table."""
+    with _errors_on_one_line(debug):
+        loaded = load_config(config, [*(overrides or []), *_held_out(data)])
+        from rtrl_chem.evaluation.run import evaluate as run
+
+        run(loaded, model, out)
+
+
+@app.command()
+def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
+    """Check a config and what it names, in a moment and without loading a model."""
+    with _errors_on_one_line(debug):
+        checked = _checked(config, overrides, _processes())
+        order = " -> ".join(str(direction) for direction in checked.directions)
+        plan = f"{checked.rounds} x ({order}), {checked.steps_per_phase} steps each"
+        typer.echo(f"{config}: ok ({checked.task}, {checked.algorithm}, {plan})", err=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a config."""
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rtrl-chem {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Round-trip reinforcement learning for chemical language models."""
+
+
+def _checked(path: Path, overrides: list[str] | None, processes: int | None) -> Config:
+    """The config in `path`, everything it names looked up; warnings go to stderr."""
+    config = load_config(path, overrides or [])
+    findings = look_up(config, processes)
+    if findings.problems:
+        raise ConfigError(findings.problems, str(path))
+    for warning in findings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return config
+
+
+def _processes() -> int | None:
+    """Number of processes `accelerate launch` or `torchrun` started; None outside of them."""
+    size = os.environ.get("WORLD_SIZE", "")
+    return int(size) if size.isdecimal() and int(size) > 0 else None
+
+
+def _held_out(data: str | None) -> list[str]:
+    """`--data` as overrides: these pairs, and nothing else that is held out."""
+    if data is None:
+        return []
+    # JSON is YAML with every quote in place, whatever characters a path has.
+    return [f"evaluation.pairs={json.dumps(data)}", "evaluation.molecules=null", "evaluation.outputs=null"]
+
+
+@contextmanager
+def _errors_on_one_line(debug: bool) -> Iterator[None]:
+    """Turn what a user can cause into `error: ...` and an exit status; a bug keeps its traceback."""
+    try:
+        yield
+    except RtrlError as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.exit_status) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(130) from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line on `arguments` (default: those of the process) and return the exit status."""
+    try:
+        return app(arguments, prog_name="rtrl-chem", standalone_mode=False) or 0
+    except UsageError as error:
+        message = getattr(error, "format_message", error.__str__)()
+        print(f"error: {' '.join(message.split())} See rtrl-chem --help.", file=sys.stderr)
+        return 2
+    except typer.Abort:
+        print("interrupted", file=sys.stderr)
+        return 130

@@ -1,0 +1,408 @@
+"""The config of a run: closed, frozen models, read from YAML and `--set a.b=v`, checked as a whole before any work.
+
+    config = load_config("configs/quickstart.yaml", ["rounds=2", "trainer.learning_rate=1e-4"])
+
+All problems of a file are reported in one `ConfigError`. Nothing here imports torch or RDKit. Relative paths are
+relative to the current working directory, not to the file. The fields and their meaning are below, for editors in
+`configs/schema.json`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from rtrl_chem import strict_yaml
+from rtrl_chem.errors import ConfigError, problems_of
+from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, trainer_problems, trainer_schema
+from rtrl_chem.tasks import Direction, get_style, load_task
+
+__all__ = [
+    "Config",
+    "DataConfig",
+    "EvaluationConfig",
+    "FormatReward",
+    "LikelihoodReward",
+    "ModelConfig",
+    "Rewards",
+    "config_from_mapping",
+    "dump_config",
+    "json_schema",
+    "load_config",
+]
+
+# TRL's default; what a model may write where nobody says.
+DEFAULT_COMPLETION_LENGTH = 512
+
+
+def _not_yet(*values: str) -> BeforeValidator:
+    """Names that DESIGN promises and this version lacks get a reason instead of a list of the others."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value in values:
+            raise ValueError(f"{value!r} is not available yet")
+        return value
+
+    return BeforeValidator(check)
+
+
+def _check_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty; give a text")
+    return text
+
+
+def _check_style(style: Any) -> Any:
+    if style is None:
+        return style
+    if isinstance(style, (str, dict)):
+        try:
+            get_style(style)
+        except ConfigError as error:
+            raise ValueError("; ".join(error.problems)) from None
+        return style
+    raise ValueError(f"got {style!r}, must be the name of a style or a mapping with a template")
+
+
+def _check_directions(directions: Any) -> Any:
+    if not isinstance(directions, (list, tuple)) or not directions:
+        raise ValueError(f"got {directions!r}, must be a list of one or two of forward, reverse")
+    for given in directions:
+        if given not in list(Direction):
+            raise ValueError(f"got {given!r}, must be forward or reverse")
+    # An enum member and its text are equal but hash apart: compare members.
+    members = tuple(Direction(given) for given in directions)
+    if len(set(members)) < len(members):
+        raise ValueError(f"got {', '.join(map(str, members))}, must name each direction once")
+    return members
+
+
+def _from_weight(term: Any) -> Any:
+    """`likelihood: 1.0` is short for `likelihood: {weight: 1.0}`."""
+    if isinstance(term, (int, float)) and not isinstance(term, bool):
+        return {"weight": term}
+    if isinstance(term, (dict, BaseModel)):
+        return term
+    raise ValueError(f"got {term!r}, must be a weight or a mapping such as {{weight: 1.0}}")
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+Count = Annotated[int, Field(ge=1)]
+Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
+
+
+class _Closed(BaseModel):
+    """No unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"` is not 3."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class ModelConfig(_Closed):
+    """The model to train."""
+
+    path: Text
+    """Hugging Face model id, folder, or bundled:NAME."""
+    revision: str | None = None
+    """Branch, tag or commit of a model on the Hub."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the weights; auto: what suits the device."""
+    prompt_style: Style = None
+    """How requests are laid out: chat, answer, plain, chemdfm, tagged, compact, or a mapping {template: ..., answer:
+    ...}. Default: compact for a bundled model, chat where the tokenizer has a chat template, else plain."""
+    trust_remote_code: bool = False
+    """Run the Python code that comes with the model."""
+    attn_implementation: str | None = None
+    """Attention of transformers: sdpa, flash_attention_2, eager, ..."""
+    gguf_file: str | None = None
+    """Name of the GGUF file inside the model's folder."""
+    lora: dict[str, Any] | None = None
+    """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
+
+
+class DataConfig(_Closed):
+    """What to train on: at least one of molecules, outputs, pairs."""
+
+    molecules: Text | None = None
+    """Unlabelled sources of the forward direction (for naming: molecules): a file, a Hub data set or bundled:NAME."""
+    outputs: Text | None = None
+    """Unlabelled sources of the reverse direction (for naming: names; for reaction: products)."""
+    pairs: Text | None = None
+    """Labelled pairs; sft needs them."""
+    field: str | None = None
+    """Column of the left side; default: the usual names."""
+    output_field: str | None = None
+    """Column of the right side."""
+    format: Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"] | None = None
+    """Format of the files; default: by their ending."""
+    limit: Count | None = None
+    """Use at most so many items of each file."""
+
+
+class LikelihoodReward(_Closed):
+    """How likely the frozen reverse model finds the source x, given the output y."""
+
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    """Factor in the total reward."""
+    form: Literal["log", "probability"] = "probability"
+    """log p(x | y) in nats, or p(x | y) itself, which is bounded and near zero for every wrong answer."""
+    normalize: Literal["token", "sequence"] = "sequence"
+    """token: the mean over x's tokens (of the probability: the geometric mean); sequence: the sum."""
+
+
+class FormatReward(_Closed):
+    """1 for an output in the right format, else 0 (F(y) of arXiv 2510.01527, Eq. 10)."""
+
+    weight: Annotated[float, Field(ge=0)] = 0.2
+    """Factor in the total reward; alpha in the paper."""
+
+
+@with_config(ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class Rewards(TypedDict, total=False):
+    """The terms of the reward by name; a bare number is a term's weight."""
+
+    likelihood: Annotated[LikelihoodReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
+    format: Annotated[FormatReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
+
+
+class EvaluationConfig(_Closed):
+    """How the model is measured before and after training."""
+
+    size: Count = 1000
+    """At most so many held-out items in each direction."""
+    pairs: Text | None = None
+    """Held-out labelled pairs: round trip and primary metric."""
+    molecules: Text | None = None
+    """Held-out unlabelled sources of the forward direction."""
+    outputs: Text | None = None
+    """Held-out unlabelled sources of the reverse direction."""
+    max_new_tokens: Count | None = None
+    """Longest answer, in tokens; default: trainer.max_completion_length."""
+    max_batch_tokens: Count = 16384
+    """Prompt and answer tokens in one batch; less needs less memory."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Level of the intervals."""
+    resamples: Count = 10_000
+    """Resamples of the paired bootstrap."""
+    referee: bool = True
+    """Let OPSIN read names back, where Java and py2opsin are present."""
+    every_round: bool = False
+    """Measure after every round too."""
+    before: bool = True
+    """Measure before training; without it there is nothing to compare with."""
+
+
+class Config(_Closed):
+    """A run of rtrl-chem."""
+
+    task: Text
+    """naming, reaction, captioning, or the path of a task's YAML file."""
+    model: ModelConfig
+    data: DataConfig
+    regime: Annotated[Literal["self_supervised"], _not_yet("supervised", "synthetic")] = "self_supervised"
+    """Where rewards come from: the round trip alone."""
+    algorithm: Annotated[Literal["grpo", "sft", "expert_iteration"], _not_yet("rloo", "ppo")] = "grpo"
+    """grpo: reinforcement learning; sft: on the pairs; expert_iteration: sft on the best of several samples."""
+    rounds: Count = 3
+    """How often all directions are trained in turn."""
+    directions: Annotated[
+        tuple[Direction, ...],
+        BeforeValidator(_check_directions, json_schema_input_type=list[Direction]),
+    ] = (Direction.FORWARD, Direction.REVERSE)
+    """The phases of a round, in this order. Without unlabelled sources for one, the policy writes them in the other."""
+    steps_per_phase: Count = 40
+    """Optimizer steps in one phase."""
+    rewards: Rewards = Field(default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward()))
+    """Terms of the reward: likelihood, format. A term that is left out of a given mapping is off."""
+    trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
+    """Fields of TRL's GRPOConfig (sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields of GRPOConfig),
+    passed through."""
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    output_dir: Text
+    """The run folder."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Everything random is derived from it."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Longest answer in training, in tokens."""
+        return self.trainer.get("max_completion_length") or DEFAULT_COMPLETION_LENGTH
+
+    @property
+    def evaluation_max_new_tokens(self) -> int:
+        """Longest answer in evaluation, in tokens."""
+        return self.evaluation.max_new_tokens or self.max_new_tokens
+
+    @property
+    def reward_weights(self) -> dict[str, float]:
+        """Weight of each term of the reward that is on, by name."""
+        terms: Mapping[str, Any] = self.rewards
+        return {name: float(term.weight) for name, term in terms.items() if term.weight > 0}
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """The config in a YAML file, with `a.b=v` overrides (v read as YAML); ConfigError with every problem of both."""
+    raw, problems = _read(Path(path))
+    for override in overrides:
+        problems += _override(raw, override)
+    return _build(raw, problems, str(path))
+
+
+def config_from_mapping(raw: Mapping[str, Any], where: str = "config") -> Config:
+    """The config with these keys. Unlike `Config(...)` it checks what stands between keys and what is passed through,
+    and reports every problem in one ConfigError."""
+    return _build(dict(raw), [], where)
+
+
+def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
+    try:
+        raw, problems = strict_yaml.parse(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"cannot be read ({error.strerror}); give the path of a config in YAML", str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8 text; give a config in YAML", str(path)) from None
+    except strict_yaml.YamlError as error:
+        raise ConfigError(f"is not YAML: {error}", str(path)) from None
+    if not isinstance(raw, dict):
+        held = "is empty" if raw is None else f"holds {type(raw).__name__}"
+        raise ConfigError(f"{held}; must hold keys and values: task, model, data, output_dir, ...", str(path))
+    return raw, problems
+
+
+def _override(raw: dict[Any, Any], override: str) -> list[str]:
+    """Put `a.b=v` into `raw`; returns what is wrong with it."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        return [f"--set {override}: must be key=value, such as trainer.learning_rate=1e-4"]
+    try:
+        value, problems = strict_yaml.parse(text)
+    except strict_yaml.YamlError as error:
+        return [f"--set {override}: the value is not YAML: {error}"]
+    level = raw
+    for depth, part in enumerate(parts[:-1], 1):
+        if level.get(part) is None:
+            level[part] = {}
+        elif parts[0] == "rewards" and depth == 2 and isinstance(level[part], (int, float)):
+            level[part] = {"weight": level[part]}
+        level = level[part]
+        if not isinstance(level, dict):
+            return [f"--set {override}: {'.'.join(parts[:depth])} is {level!r}, not a mapping; set it as a whole"]
+    level[parts[-1]] = value
+    return problems
+
+
+def _build(raw: dict[Any, Any], problems: list[str], where: str) -> Config:
+    raw, misplaced = _set_aside_misplaced(raw)
+    problems = problems + misplaced
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        problems += problems_of(error, _allowed_keys)
+    problems += _problems_between(raw)
+    if problems:
+        raise ConfigError(problems, where)
+    return config
+
+
+_LEVELS: dict[tuple[str, ...], Any] = {
+    (): Config,
+    ("model",): ModelConfig,
+    ("data",): DataConfig,
+    ("rewards",): Rewards,
+    ("rewards", "likelihood"): LikelihoodReward,
+    ("rewards", "format"): FormatReward,
+    ("evaluation",): EvaluationConfig,
+}
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    level = _LEVELS.get(tuple(str(part) for part in location))
+    return list(level.__annotations__) if level else []
+
+
+def _set_aside_misplaced(raw: dict[Any, Any]) -> tuple[dict[Any, Any], list[str]]:
+    """Top-level keys that are right one level down: the commonest slip, and no spelling would explain it."""
+    homes = dict.fromkeys(trainer_fields("expert_iteration") | trainer_fields("grpo"), "trainer")
+    for section in ("evaluation", "data", "model"):
+        homes |= dict.fromkeys(_allowed_keys((section,)), section)
+    own = _allowed_keys(())
+    slips = {key: homes[key] for key in raw if key in homes and key not in own}
+    problems = [f"{key}: belongs under {home}; write {home}: {{{key}: ...}}" for key, home in slips.items()]
+    return {key: value for key, value in raw.items() if key not in slips}, problems
+
+
+# ---- between keys ---------------------------------------------------------------------------------------------------
+
+
+def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
+    """What is wrong between keys, with the task, and with what is passed through. Works on the raw mapping, so that it
+    reports beside the problems of single keys; whatever is malformed is skipped here."""
+    algorithm = raw.get("algorithm", "grpo")
+    algorithm = algorithm if isinstance(algorithm, str) and algorithm in TRAINERS else None
+    checks: list[tuple[str, Callable[[Any], list[str]]]] = [
+        ("data", lambda data: _data_problems(data, algorithm)),
+        ("rewards", lambda rewards: _reward_problems(rewards, algorithm)),
+        ("model", _model_problems),
+        ("trainer", lambda trainer: trainer_problems(trainer, algorithm) if algorithm else []),
+    ]
+    problems = _task_problems(raw.get("task"))
+    for section, check in checks:
+        if isinstance(raw.get(section), dict):
+            problems += check(raw[section])
+    return problems
+
+
+def _task_problems(task: Any) -> list[str]:
+    if not isinstance(task, str) or not task.strip():
+        return []
+    try:
+        load_task(task)
+    except ConfigError as error:
+        where = f"{error.where}: " if error.where else ""
+        return [f"task: {where}{problem}" for problem in error.problems]
+    return []
+
+
+def _data_problems(data: Mapping[str, Any], algorithm: str | None) -> list[str]:
+    if all(data.get(key) is None for key in ("molecules", "outputs", "pairs")):
+        return ["data: names no data; give molecules, outputs or pairs"]
+    if algorithm == "sft" and data.get("pairs") is None:
+        return ["data.pairs: missing; algorithm: sft learns from labelled pairs"]
+    return []
+
+
+def _reward_problems(rewards: Mapping[str, Any], algorithm: str | None) -> list[str]:
+    weights = [term.get("weight", 1) if isinstance(term, dict) else term for term in rewards.values()]
+    if algorithm == "grpo" and all(type(weight) in (int, float) and weight == 0 for weight in weights):
+        return ["rewards: no term has a weight above 0, so there is nothing to learn; set e.g. likelihood: 1.0"]
+    return []
+
+
+def _model_problems(model: Mapping[str, Any]) -> list[str]:
+    return lora_problems(model["lora"]) if isinstance(model.get("lora"), dict) else []
+
+
+# ---- writing --------------------------------------------------------------------------------------------------------
+
+
+def dump_config(config: Config, path: str | Path) -> None:
+    """Write the resolved config, defaults included, in full or not at all; `load_config` reads it back to an equal."""
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(strict_yaml.dump(config.model_dump(mode="json")), encoding="utf-8")
+    os.replace(partial, path)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of a config, for editors; `configs/schema.json` is its copy."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema()

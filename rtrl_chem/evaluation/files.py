@@ -1,0 +1,100 @@
+"""The files of an evaluation: `predictions.jsonl`, one line per item, and JSON summaries; each whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rtrl_chem.errors import RtrlError
+from rtrl_chem.rewards.verdict import Verdict
+
+__all__ = [
+    "METRICS_FILE",
+    "PREDICTIONS_FILE",
+    "Prediction",
+    "read_json",
+    "read_predictions",
+    "write_json",
+    "write_predictions",
+]
+
+PREDICTIONS_FILE = "predictions.jsonl"
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One item: x, y, x_hat, the label (None without one), the verdict on y, and whether the referee read y as x.
+
+    `referee` is None where there was no referee; `reconstruction` and `verdict` are None in predictions of others.
+    """
+
+    source: str
+    output: str
+    reconstruction: str | None = None
+    target: str | None = None
+    verdict: Verdict | None = None
+    referee: bool | None = None
+
+
+def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
+    """One JSON object per line, in ASCII: a lone surrogate, which byte-level tokenizers can write, survives."""
+    _write(path, "".join(json.dumps(asdict(p)) + "\n" for p in predictions))
+
+
+def read_predictions(path: Path) -> list[Prediction]:
+    """The items of a file in its order; RtrlError with file and line for what is no prediction."""
+    found = []
+    for number, line in enumerate(_read(path).split("\n"), start=1):
+        if line:
+            found.append(_prediction(line, f"{path}, line {number}"))
+    return found
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Indented JSON; folders are made as needed."""
+    _write(path, json.dumps(content, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; RtrlError if it cannot be read."""
+    try:
+        return json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise RtrlError(f"{path} is not JSON ({error}): evaluate again to write it anew") from None
+
+
+def _prediction(line: str, where: str) -> Prediction:
+    try:
+        record = json.loads(line)
+        verdict = record.get("verdict")
+        return Prediction(
+            source=record["source"],
+            output=record["output"],
+            reconstruction=record.get("reconstruction"),
+            target=record.get("target"),
+            verdict=Verdict(verdict) if verdict else None,
+            referee=record.get("referee"),
+        )
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise RtrlError(
+            f"{where}: not a prediction ({error!r}); it must be a JSON object with source, output"
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RtrlError(f"{path} cannot be read ({error}): evaluate again to write it anew") from None
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,97 @@
+"""`rtrl-chem evaluate CONFIG --model PATH`: measure any model on a config's held-out items."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from rtrl_chem.data.bundled import is_bundled
+from rtrl_chem.evaluation import round_trip
+from rtrl_chem.evaluation.held_out import HeldOut, build_held_out, held_out_items
+from rtrl_chem.evaluation.measure import Metrics
+from rtrl_chem.evaluation.tables import metrics_table
+from rtrl_chem.tasks import Direction, Task, load_task
+
+if TYPE_CHECKING:
+    from rtrl_chem.config import Config
+    from rtrl_chem.models.policy import Policy
+
+__all__ = ["evaluate", "load_for_evaluation", "progress_bar"]
+
+
+def evaluate(
+    config: Config, model: str | None = None, out: Path | None = None, console: Console | None = None
+) -> dict[Direction, Metrics]:
+    """Evaluate `model` (folder, Hub id or bundled; default: the config's), write its files, print a table to stderr.
+
+    Files go to `out/{forward,reverse}/`; `out` defaults to `evaluations/MODEL`. Raises what reading data and loading
+    the model raise: ConfigError, CorpusError, ModelError.
+    """
+    task = load_task(config.task)
+    held_out = _held_out(config, task)
+    policy = load_for_evaluation(config, model, task)
+    # Loading the model has told the processes apart: one of them speaks.
+    console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
+    console.print(f"held-out items: {held_out.origin}", markup=False)
+    out = out or Path("evaluations") / _slug(model or config.model.path)
+    with progress_bar(console) as on_progress:
+        found = round_trip.evaluate(policy, config, held_out, out, on_progress)
+    if found:
+        console.print(metrics_table(found, task))
+        console.print(f"written to {out}", markup=False)
+    return found
+
+
+def load_for_evaluation(config: Config, model: str | None, task: Task) -> Policy:
+    """The policy of the config with `model` in its place: an adapter over the config's own model, or a whole model.
+
+    A whole model in a folder is taken to have been trained from the config's one, so it is asked in the same style:
+    a copy of a bundled model does not show by its path that its style is `compact`.
+    """
+    from rtrl_chem.models.policy import load_policy
+
+    own = config.model
+    if model is None or model == own.path:
+        return load_policy(own, task)
+    if (Path(model) / "adapter_config.json").is_file():
+        return load_policy(own.model_copy(update={"lora": own.lora or {}}), task, Path(model))
+    whole = {"path": model, "revision": None, "gguf_file": None, "lora": None}
+    if own.prompt_style is None and is_bundled(own.path) and Path(model).is_dir():
+        whole["prompt_style"] = "compact"
+    return load_policy(own.model_copy(update=whole), task)
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[round_trip.Progress]:
+    """A bar for each stage of an evaluation, gone when it ends."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        stage: TaskID | None = None
+
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal stage
+            if stage is None or done == 0:  # the same words may name two stages: forward, and the way back of reverse
+                stage = bar.add_task(what, total=total)
+            bar.update(stage, completed=done)
+
+        yield show
+
+
+def _held_out(config: Config, task: Task) -> HeldOut:
+    """As in training, but the training data is read only where items must be set aside from it."""
+    return held_out_items(config, task) or build_held_out(config, task)[0]
+
+
+def _slug(model: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", model).strip("-.") or "model"

@@ -1,0 +1,1 @@
+"""Policies, frozen snapshots of them, reverse scoring and batched generation."""

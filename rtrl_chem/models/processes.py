@@ -1,0 +1,31 @@
+"""The process this runs in: which of how many it is, on which device it works, how much its libraries say."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+import torch
+from accelerate import PartialState
+
+__all__ = ["calm_libraries", "processes"]
+
+
+def processes() -> PartialState:
+    """Accelerate's view of the processes. Always ask here: without a GPU the first call must say so, or several CPU
+    processes would each take themselves for the only one."""
+    return PartialState(cpu=not torch.cuda.is_available())
+
+
+def calm_libraries() -> None:
+    """Keep the libraries' progress bars and advice out of our display; their errors still come through."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    logging.getLogger("trl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)

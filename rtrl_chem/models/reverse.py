@@ -1,0 +1,99 @@
+"""Reverse scoring: log p(x | y) of a frozen model under the reverse prompt."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rtrl_chem.models.batching import left_pad, token_batches
+from rtrl_chem.models.codec import Codec, Target
+from rtrl_chem.tasks.base import Direction
+
+__all__ = ["ReverseModel", "Score"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """log p(x | y) of one pair: its sum in nats (at temperature 1) and the number of tokens it runs over."""
+
+    nats: float
+    tokens: int
+
+    @property
+    def nats_per_token(self) -> float:
+        """Mean log-likelihood of a token."""
+        return self.nats / self.tokens
+
+
+class ReverseModel:
+    """Scores how well x comes back from y. Each distinct (x, y) is scored once in the life of the object: one phase.
+
+    `direction` is the policy's; x is an answer of the opposite direction. The scored span is x and the token that ends
+    it (`models.codec.Target`). `snapshot` is a `models.snapshot.Snapshot`.
+    """
+
+    def __init__(self, snapshot: Any, codec: Codec, direction: Direction, max_batch_tokens: int = 16_384) -> None:
+        self.snapshot = snapshot
+        self.codec = codec
+        self.direction = direction
+        self.max_batch_tokens = max_batch_tokens
+        self.requests = 0
+        self._known: dict[tuple[str, str], Score] = {}
+
+    @property
+    def scored(self) -> int:
+        """How many distinct pairs went through the model."""
+        return len(self._known)
+
+    def log_likelihood(self, sources: list[str], outputs: list[str]) -> list[Score]:
+        """log p(source | output) for each pair of two lists of equal length."""
+        pairs = list(zip(sources, outputs, strict=True))
+        self.requests += len(pairs)
+        fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
+        if fresh:
+            self._known.update(zip(fresh, self._score(fresh), strict=True))
+        return [self._known[pair] for pair in pairs]
+
+    def _score(self, pairs: list[tuple[str, str]]) -> list[Score]:
+        back = self.direction.opposite
+        prompts = self.codec.prompt_ids(back, [y for _, y in pairs])
+        targets = self.codec.targets(back, [x for x, _ in pairs])
+        rows = [prompt + target.ids[: target.last] for prompt, target in zip(prompts, targets, strict=True)]
+        scores: list[Score | None] = [None] * len(pairs)
+        with self.snapshot.active() as model, torch.inference_mode():
+            for batch in token_batches([len(row) for row in rows], self.max_batch_tokens):
+                sums = _batch_nats(model, [rows[i] for i in batch], [targets[i] for i in batch], self._pad_id)
+                for i, nats in zip(batch, sums, strict=True):
+                    scores[i] = Score(nats, targets[i].last - targets[i].first)
+        return [score for score in scores if score is not None]
+
+    @property
+    def _pad_id(self) -> int:
+        return self.codec.tokenizer.pad_token_id
+
+
+def _batch_nats(model: Any, rows: list[list[int]], targets: list[Target], pad_id: int) -> list[float]:
+    """Sum of log p over each target's span. Rows end with their span, so padding on the left lines the spans up and the
+    head need only project the last columns, where all of them lie."""
+    ids, mask = left_pad(rows, pad_id, model.device)
+    spans = torch.tensor([t.last - t.first for t in targets], device=ids.device)
+    keep = int(spans.max())
+    logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # (B, keep, V): predicts the last `keep` tokens
+    each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, -keep:, None]).squeeze(2)  # (B, keep)
+    counted = torch.arange(keep, device=ids.device) >= keep - spans[:, None]
+    return (each * counted).sum(1).tolist()
+
+
+def _last_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, keep: int) -> torch.Tensor:
+    """Logits of the last `keep` positions, (B, keep, V)."""
+    extra: dict[str, Any] = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    accepted = inspect.signature(type(inner).forward).parameters
+    if "logits_to_keep" in accepted:
+        extra["logits_to_keep"] = keep
+    if "position_ids" not in accepted:
+        del extra["position_ids"]
+    return model(input_ids=ids, attention_mask=mask, use_cache=False, **extra).logits[:, -keep:]

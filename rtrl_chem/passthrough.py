@@ -1,0 +1,232 @@
+"""Checks of what a config passes through to TRL (`trainer:`) and PEFT (`model.lora:`), by name and by kind of value.
+
+Neither library is imported: `assets/trl_fields.json` lists their fields (`scripts/list_trl_fields.py` writes it).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from rtrl_chem.errors import did_you_mean
+
+__all__ = ["SAMPLING", "batch_problem", "lora_problems", "trainer_fields", "trainer_problems", "trainer_schema"]
+
+# Fields that the run sets itself, and where the config says it instead.
+OWNED = {
+    "output_dir": "set output_dir at the top level",
+    "seed": "set seed at the top level",
+    "data_seed": "set seed at the top level",
+    "max_steps": "set steps_per_phase (and rounds) at the top level",
+    "num_train_epochs": "set steps_per_phase (and rounds) at the top level",
+    "reward_weights": "set rewards.NAME.weight",
+    "resume_from_checkpoint": "use the option --resume",
+    "do_train": "leave it out, a run always trains",
+    "remove_unused_columns": "leave it out, the rewards read the columns",
+    "model_init_kwargs": "set dtype, revision, attn_implementation, ... under model",
+    "trust_remote_code": "set model.trust_remote_code",
+    "local_rank": "leave it out, accelerate launch sets it",
+    "shuffle_dataset": "leave it out, the run orders its data by the seed",
+    "dataset_kwargs": "leave it out, the run prepares its data",
+    "disable_tqdm": "use the option --quiet",
+    "save_strategy": "leave it out, a run saves after every phase",
+    "save_steps": "leave it out, a run saves after every phase",
+    "save_total_limit": "leave it out, a run saves after every phase",
+    "hub_token": "log in with `hf auth login`; a config is kept in the run folder, a token must not be",
+} | dict.fromkeys(
+    (
+        "do_eval",
+        "do_predict",
+        "eval_strategy",
+        "eval_steps",
+        "eval_delay",
+        "eval_on_start",
+        "num_generations_eval",
+        "load_best_model_at_end",
+        "metric_for_best_model",
+        "greater_is_better",
+    ),
+    "set evaluation at the top level, it measures before and after (and every_round)",
+)
+OWNED_LORA = {
+    "task_type": "leave it out, it is always CAUSAL_LM",
+    "peft_type": "leave it out, it is always LORA",
+    "peft_version": "leave it out",
+    "auto_mapping": "leave it out",
+    "inference_mode": "leave it out, an adapter in inference mode would not train",
+    "base_model_name_or_path": "set model.path",
+    "revision": "set model.revision",
+    "runtime_config": "leave it out",
+}
+# Expert iteration samples as GRPO does, then trains as SFT does: it takes SFTConfig's fields and these of GRPOConfig.
+SAMPLING = (
+    "max_completion_length",
+    "min_p",
+    "num_generations",
+    "repetition_penalty",
+    "temperature",
+    "top_k",
+    "top_p",
+)
+TRAINERS = {"grpo": "GRPOConfig", "sft": "SFTConfig", "expert_iteration": "SFTConfig"}
+MINIMUM = {
+    "per_device_train_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "generation_batch_size": 1,
+    "steps_per_generation": 1,
+    "max_completion_length": 1,
+    "num_generations": 2,
+}
+# TRL's own; a unit test compares.
+BATCH_DEFAULTS = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 8}
+WORDS = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "list": "a list",
+    "dict": "a mapping",
+    "null": "null",
+}
+# By exact type: to isinstance a bool is an int.
+KINDS = {bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict", type(None): "null"}
+
+
+@lru_cache(maxsize=1)
+def _listing() -> dict[str, Any]:
+    text = (files("rtrl_chem") / "assets" / "trl_fields.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+def trainer_fields(algorithm: str) -> dict[str, list[str]]:
+    """The fields that `trainer:` takes under an algorithm, each with the kinds of value it takes."""
+    listing = _listing()
+    known = dict(listing[TRAINERS[algorithm]])
+    if algorithm == "expert_iteration":
+        known |= {name: listing["GRPOConfig"][name] for name in SAMPLING}
+    return {name: kinds for name, kinds in sorted(known.items()) if name not in OWNED}
+
+
+def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
+    """What is wrong with a `trainer:` section, one line for each key."""
+    problems = _problems("trainer", trainer, trainer_fields(algorithm), OWNED, _elsewhere(algorithm))
+    for name, least in MINIMUM.items():
+        value = trainer.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
+            problems.append(f"trainer.{name}: got {value}, must be at least {least}")
+    return problems + _generation_problems(trainer)
+
+
+def lora_problems(lora: Mapping[Any, Any]) -> list[str]:
+    """What is wrong with a `model.lora` section, one line for each key."""
+    known = {name: kinds for name, kinds in _listing()["LoraConfig"].items() if name not in OWNED_LORA}
+    return _problems("model.lora", lora, known, OWNED_LORA, {})
+
+
+def _elsewhere(algorithm: str) -> dict[str, str]:
+    """Fields that other algorithms take, with the reason why this one does not."""
+    names = {name for other in TRAINERS for name in trainer_fields(other)}
+    return dict.fromkeys(names, f"not a field of TRL's {TRAINERS[algorithm]}, which algorithm: {algorithm} takes")
+
+
+def _problems(
+    where: str,
+    section: Mapping[Any, Any],
+    known: Mapping[str, list[str]],
+    owned: Mapping[str, str],
+    elsewhere: Mapping[str, str],
+) -> list[str]:
+    problems = []
+    for name, value in section.items():
+        key = f"{where}.{name}"
+        if name in owned:
+            problems.append(f"{key}: is not passed through; {owned[name]}")
+        elif name in known:
+            problems += _value_problems(key, value, known[name])
+        elif name in elsewhere:
+            problems.append(f"{key}: {elsewhere[name]}; leave it out")
+        else:
+            problems.append(f"{key}: unknown field; {_hint(str(name), known)}")
+    return problems
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """The nearest field; not the list of all 200 where none is near."""
+    hint = did_you_mean(name, known)
+    return hint if hint.startswith("did you mean") else "see `rtrl-chem schema` for all of them"
+
+
+def _value_problems(key: str, value: Any, kinds: list[str]) -> list[str]:
+    kind = KINDS.get(type(value), "another type")
+    fits = not kinds or kind in kinds or (kind == "int" and "float" in kinds)
+    if not fits:
+        return [f"{key}: got {value!r}, must be {' or '.join(WORDS[k] for k in kinds)}"]
+    return [] if _is_finite(value) else [f"{key}: got {value!r}, must be finite"]
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_finite(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _number(trainer: Mapping[Any, Any], name: str) -> int | None:
+    """The value of a field that counts something, TRL's default if it is not given; None if it is not a count."""
+    value = trainer.get(name, BATCH_DEFAULTS.get(name))
+    return value if type(value) is int and value > 0 else None
+
+
+def _generation_problems(trainer: Mapping[Any, Any]) -> list[str]:
+    """What TRL would refuse on any number of processes."""
+    total, group = _number(trainer, "generation_batch_size"), _number(trainer, "num_generations")
+    if total is None or group is None:
+        return []
+    if trainer.get("steps_per_generation") is not None:
+        return ["trainer.generation_batch_size: cannot stand beside trainer.steps_per_generation; leave one out"]
+    if total % group:
+        return [f"trainer.generation_batch_size: got {total}, must be a multiple of num_generations = {group}"]
+    return []
+
+
+def batch_problem(trainer: Mapping[str, Any], processes: int) -> str | None:
+    """Why GRPO cannot form whole groups of `num_generations` completions on so many processes; None if it can.
+
+    As in TRL: the samples of one generation are per_device_train_batch_size x processes x steps_per_generation
+    (default: gradient_accumulation_steps), or generation_batch_size.
+    """
+    device, group = _number(trainer, "per_device_train_batch_size"), _number(trainer, "num_generations")
+    steps = _number(trainer, "steps_per_generation") or _number(trainer, "gradient_accumulation_steps")
+    if device is None or group is None or steps is None:
+        return None
+    plural = f"{processes} process{'es' * (processes > 1)}"
+    if total := _number(trainer, "generation_batch_size"):
+        if total % (device * processes) == 0:
+            return None
+        return (
+            f"trainer.generation_batch_size: got {total}, on {plural} it must be a multiple of "
+            f"per_device_train_batch_size x processes = {device * processes}"
+        )
+    if (device * processes * steps) % group == 0:
+        return None
+    return (
+        f"trainer.num_generations: got {group}, on {plural} the {device * processes * steps} samples of a generation "
+        f"({device} per device x {processes} x {steps} steps) must be a multiple of it"
+    )
+
+
+def trainer_schema(schema: dict[str, Any]) -> None:
+    """Put every field of every algorithm into the JSON schema of `trainer:`, for editors to complete."""
+    merged = {name: kinds for algorithm in TRAINERS for name, kinds in trainer_fields(algorithm).items()}
+    schema["properties"] = {name: _json_type(merged[name]) for name in sorted(merged)}
+    schema["additionalProperties"] = False
+
+
+def _json_type(kinds: list[str]) -> dict[str, Any]:
+    names = {"bool": "boolean", "int": "integer", "float": "number", "str": "string", "list": "array", "dict": "object"}
+    return {"type": [names.get(kind, kind) for kind in kinds]} if kinds else {}

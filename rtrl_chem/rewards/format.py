@@ -1,0 +1,34 @@
+"""The format term F(y): whether y is well formed as an item of its domain, before anyone asks whether it is right."""
+
+from __future__ import annotations
+
+from rtrl_chem.chem.molecule import parse
+from rtrl_chem.tasks.base import Domain
+
+__all__ = ["format_reward"]
+
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+
+
+def format_reward(domain: Domain, output: str) -> float:
+    """1.0 if well formed, else 0.0 (F(y) of arXiv 2510.01527, Eq. 10).
+
+    A structure must be a valid SMILES; a phrase one line of printable characters with balanced brackets; prose must not
+    be empty.
+    """
+    if domain.is_structure:
+        return float(parse(output) is not None)
+    if domain.prose:
+        return float(bool(output.strip()))
+    return float(bool(output) and output.isprintable() and _balanced(output))
+
+
+def _balanced(text: str) -> bool:
+    """Whether every bracket is closed by its own kind, in order."""
+    stack = []
+    for character in text:
+        if character in _PAIRS.values():
+            stack.append(character)
+        elif character in _PAIRS and (not stack or stack.pop() != _PAIRS[character]):
+            return False
+    return not stack

@@ -1,0 +1,91 @@
+"""YAML as people expect it: `1e-4` is a number, `no` is a word, a key given twice is a problem.
+
+PyYAML follows YAML 1.1, where `1e-4` is text, `no` is false, `1:30` is 90 and the last of two equal keys silently wins.
+This is its safe loader with the scalars of YAML 1.2's core schema (plus `10_000`), and a dumper that quotes to match.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+__all__ = ["YamlError", "dump", "parse"]
+
+_DIGITS = "0123456789"
+_FLOAT = "|".join(
+    [
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?",
+        r"[-+]?[0-9]+[eE][-+]?[0-9]+",
+        r"[-+]?\.(?:inf|Inf|INF)",
+        r"\.(?:nan|NaN|NAN)",
+    ]
+)
+_SCALARS = [
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?(?:0|[1-9][0-9_]*)", list("-+" + _DIGITS)),
+    ("float", _FLOAT, list("-+." + _DIGITS)),
+    ("merge", r"<<", ["<"]),
+]
+
+
+class YamlError(ValueError):
+    """The text is not YAML; the message says where and why, on one line."""
+
+
+class _Loader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (PyYAML declares it so)
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.repeats: list[str] = []
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                self.repeats.append(f"{key.value}: given twice, in lines {lines[key.value]} and {line}; keep one")
+            lines[key.value] = line
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (PyYAML declares it so)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _name, _pattern, _first in _SCALARS:
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+def parse(text: str) -> tuple[Any, list[str]]:
+    """The data in a YAML text, and a line for each key that is given twice; YamlError if it cannot be read."""
+    try:
+        loader = _Loader(text)
+        data = loader.get_single_data()
+        # An alias inside its own anchor makes data without an end, which no check could walk through.
+        _walk(data)
+    except RecursionError:
+        raise YamlError("nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise YamlError(" ".join(str(error).split())) from None
+    return data, loader.repeats
+
+
+def _walk(data: Any) -> None:
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        _walk(value)
+
+
+def dump(data: Any) -> str:
+    """`data` as YAML text that `parse` reads back to the same."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))

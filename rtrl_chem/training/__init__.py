@@ -1,0 +1,1 @@
+"""Phases, the round loop and what they leave in a run folder."""

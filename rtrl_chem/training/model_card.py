@@ -1,0 +1,48 @@
+"""The card that goes with a trained model: what it was trained from, how, and what it measured."""
+
+from __future__ import annotations
+
+from rtrl_chem import __version__
+from rtrl_chem.config import Config
+from rtrl_chem.evaluation.summary import Summary
+
+__all__ = ["model_card"]
+
+
+def model_card(config: Config, summary: Summary | None) -> str:
+    """README.md of an exported model, with the metadata block that the Hub reads."""
+    phases = " -> ".join(map(str, config.directions))
+    lines = [
+        "---",
+        "library_name: transformers",
+        "tags: [chemistry, round-trip-rl, rtrl-chem]",
+        "---",
+        "",
+        f"# {config.task} model trained by rtrl-chem {__version__}",
+        "",
+        f"Start model: `{config.model.path}`. Algorithm: {config.algorithm}, {config.rounds} rounds of {phases}, "
+        f"{config.steps_per_phase} steps each, seed {config.seed}.",
+        "",
+        "Training data: " + ", ".join(f"{k} `{v}`" for k, v in config.data.model_dump().items() if v is not None) + ".",
+        "",
+        *(_results(summary) if summary else ["It was not measured before training."]),
+        "",
+        "## Limits",
+        "",
+        "A higher round-trip consistency says that the model agrees with itself, not that it is right: look at the",
+        "metrics against labels and at the referee's beside it. Licence and intended use are those of the start model",
+        "and its data.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _results(summary: Summary) -> list[str]:
+    rows = [
+        f"| {direction} | {change.label} | {change.before:.4g} | {change.after:.4g} | {change.difference:+.4g} "
+        f"[{change.low:+.4g}, {change.high:+.4g}] | {change.n} |"
+        for direction, changes in summary.directions.items()
+        for change in changes.metrics.values()
+    ]
+    head = f"| direction | metric | before | after | difference [{summary.confidence:.0%} interval] | items |"
+    return ["## Held-out results", "", head, "| --- | --- | --- | --- | --- | --- |", *rows]

@@ -1,0 +1,81 @@
+"""Supervised phases through TRL's SFTTrainer: continued SFT on labelled pairs, and expert iteration.
+
+Both are the baselines that round-trip RL has to beat at equal compute.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+from rtrl_chem.models.codec import Codec
+from rtrl_chem.models.generate import generate
+from rtrl_chem.models.policy import Policy
+from rtrl_chem.rewards.compose import Judged, RoundTripReward
+from rtrl_chem.rewards.verdict import Verdict
+from rtrl_chem.tasks.base import Direction
+from rtrl_chem.training.phase import PhaseResult
+from rtrl_chem.training.trainers import LogOf, run_trainer
+
+__all__ = ["Example", "best_of", "run_sft"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A source and the answer to be learned, in one direction."""
+
+    direction: Direction
+    source: str
+    answer: str
+
+
+def encode(codec: Codec, examples: Sequence[Example]) -> dict[str, list[list[int]]]:
+    """`input_ids` and `labels`; the prompt is not learned (-100)."""
+    prompts = [codec.prompt_ids(e.direction, [e.source])[0] for e in examples]
+    answers = [codec.targets(e.direction, [e.answer])[0].ids for e in examples]
+    return {
+        "input_ids": [p + a for p, a in zip(prompts, answers, strict=True)],
+        "labels": [[-100] * len(p) + a for p, a in zip(prompts, answers, strict=True)],
+    }
+
+
+def run_sft(
+    policy: Policy, examples: Sequence[Example], arguments: SFTConfig, callbacks: list[TrainerCallback]
+) -> PhaseResult:
+    """Train the policy in place on the examples. The result's "reward" is minus the loss, in nats per token."""
+    losses = LogOf("loss")
+    trainer = SFTTrainer(
+        model=policy.model,
+        processing_class=policy.tokenizer,
+        args=arguments,
+        train_dataset=Dataset.from_dict(encode(policy.codec, examples)),
+        data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
+        callbacks=[losses, *callbacks],
+    )
+    steps, seconds = run_trainer(trainer, policy)
+    size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    first, last = losses.ends()
+    return PhaseResult(steps, steps * size, seconds, {}, -first, -last)
+
+
+def best_of(
+    policy: Policy, reward: RoundTripReward, sources: list[str], seed: int, **generation: Any
+) -> tuple[list[Judged], list[Judged]]:
+    """(the best sample of each source, every sample), by reward; sources without an `OK` sample have no best."""
+    start = time.perf_counter()
+    answers = generate(policy.model, policy.codec, reward.direction, sources, seed=seed, **generation)
+    reward.stopwatch.add("rollout", start)
+    flat = [(x, answer) for x, group in zip(sources, answers, strict=True) for answer in group]
+    judged = reward.judge([x for x, _ in flat], [answer for _, answer in flat])
+    best: dict[str, Judged] = {}
+    for one in judged:
+        if one.verdict is Verdict.OK and (one.source not in best or one.reward > best[one.source].reward):
+            best[one.source] = one
+    return list(best.values()), judged

@@ -1,0 +1,101 @@
+"""What is passed through to TRL and PEFT is checked by name and kind, without importing either."""
+
+from typing import Any
+
+import pytest
+
+from rtrl_chem.passthrough import batch_problem, lora_problems, trainer_fields, trainer_problems, trainer_schema
+
+GOOD: list[tuple[str, dict[str, Any]]] = [
+    ("grpo", {}),
+    ("grpo", {"learning_rate": 1e-4, "num_generations": 8, "beta": 0}),
+    ("grpo", {"scale_rewards": False, "report_to": ["tensorboard", "wandb"], "bf16": None}),
+    ("grpo", {"generation_batch_size": 64, "num_generations": 8}),
+    ("grpo", {"parallelism_config": object()}),
+    ("sft", {"packing": True, "max_length": 256}),
+    ("expert_iteration", {"packing": True, "num_generations": 8, "temperature": 0.8}),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "trainer"), GOOD)
+def test_fields_of_trl_pass(algorithm: str, trainer: dict[str, Any]) -> None:
+    assert trainer_problems(trainer, algorithm) == []
+
+
+BAD: list[tuple[str, str, dict[str, Any], str]] = [
+    ("misspelt", "grpo", {"lerning_rate": 1e-4}, "trainer.lerning_rate: unknown field; did you mean 'learning_rate'?"),
+    ("nothing like it", "grpo", {"zzzzzz": 1}, "trainer.zzzzzz: unknown field; see `rtrl-chem schema`"),
+    ("a key that is no text", "grpo", {3: 1}, "trainer.3: unknown field"),
+    ("text for a number", "grpo", {"learning_rate": "fast"}, "learning_rate: got 'fast', must be a number"),
+    ("a boolean for a count", "grpo", {"num_generations": True}, "num_generations: got True, must be a whole number"),
+    ("a fraction for a count", "grpo", {"logging_first_step": 1}, "got 1, must be true or false"),
+    ("infinite", "grpo", {"beta": float("inf")}, "trainer.beta: got inf, must be finite"),
+    ("not a number, inside", "grpo", {"generation_kwargs": {"a": [float("nan")]}}, "must be finite"),
+    ("owned: steps", "grpo", {"max_steps": 5}, "max_steps: is not passed through; set steps_per_phase"),
+    ("owned: resume", "grpo", {"resume_from_checkpoint": "x"}, "use the option --resume"),
+    ("owned: weights", "sft", {"reward_weights": [1.0]}, "set rewards.NAME.weight"),
+    ("a field of GRPO in sft", "sft", {"num_generations": 8}, "not a field of TRL's SFTConfig, which algorithm: sft"),
+    ("a field of SFT in grpo", "grpo", {"packing": True}, "not a field of TRL's GRPOConfig"),
+    ("one sample a group", "grpo", {"num_generations": 1}, "num_generations: got 1, must be at least 2"),
+    ("an empty batch", "grpo", {"per_device_train_batch_size": 0}, "got 0, must be at least 1"),
+    ("half a group", "grpo", {"generation_batch_size": 12, "num_generations": 8}, "a multiple of num_generations = 8"),
+    ("both sizes", "grpo", {"generation_batch_size": 8, "steps_per_generation": 1}, "cannot stand beside"),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "trainer", "message"), [c[1:] for c in BAD], ids=[c[0] for c in BAD])
+def test_what_trl_would_not_take_is_a_problem(algorithm: str, trainer: dict[str, Any], message: str) -> None:
+    (problem,) = trainer_problems(trainer, algorithm)
+    assert message in problem
+
+
+def test_every_key_is_reported() -> None:
+    assert len(trainer_problems({"seed": 1, "foo": 2, "beta": "x"}, "grpo")) == 3
+
+
+@pytest.mark.parametrize(
+    ("trainer", "processes", "message"),
+    [
+        pytest.param({}, 1, None, id="defaults"),
+        pytest.param({"per_device_train_batch_size": 1}, 8, None, id="one each on eight"),
+        pytest.param({"per_device_train_batch_size": 1}, 2, "on 2 processes the 2 samples", id="one each on two"),
+        pytest.param({"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}, 1, None, id="accumulated"),
+        pytest.param({"per_device_train_batch_size": 2, "steps_per_generation": 4}, 1, None, id="steps"),
+        pytest.param({"per_device_train_batch_size": 6}, 1, "on 1 process the 6 samples", id="six of eight"),
+        pytest.param({"generation_batch_size": 16}, 1, None, id="a total"),
+        pytest.param({"generation_batch_size": 16}, 3, "per_device_train_batch_size x processes = 24", id="too few"),
+        pytest.param({"num_generations": "x"}, 1, None, id="malformed, reported elsewhere"),
+    ],
+)
+def test_whole_groups_of_samples(trainer: dict[str, Any], processes: int, message: str | None) -> None:
+    problem = batch_problem(trainer, processes)
+    assert (problem is None) if message is None else (problem is not None and message in problem)
+
+
+@pytest.mark.parametrize(
+    ("lora", "message"),
+    [
+        pytest.param({"r": 8, "target_modules": "all-linear", "lora_dropout": 0}, None, id="good"),
+        pytest.param({"rank": 8}, "model.lora.rank: unknown field", id="unknown"),
+        pytest.param({"lora_alph": 8}, "did you mean 'lora_alpha'?", id="misspelt"),
+        pytest.param({"r": "8"}, "model.lora.r: got '8', must be a whole number", id="text"),
+        pytest.param({"inference_mode": True}, "would not train", id="inference"),
+        pytest.param({"revision": "main"}, "set model.revision", id="owned"),
+    ],
+)
+def test_lora_section(lora: dict[str, Any], message: str | None) -> None:
+    problems = lora_problems(lora)
+    assert problems == [] if message is None else message in problems[0]
+
+
+def test_expert_iteration_samples_and_trains() -> None:
+    assert {"num_generations", "packing"} <= set(trainer_fields("expert_iteration"))
+    assert "beta" not in trainer_fields("expert_iteration")
+
+
+def test_the_schema_offers_fields_but_not_those_the_run_sets() -> None:
+    schema: dict[str, Any] = {}
+    trainer_schema(schema)
+    assert schema["properties"]["learning_rate"] == {"type": ["number"]}
+    assert schema["properties"]["parallelism_config"] == {}
+    assert "max_steps" not in schema["properties"]

@@ -1,0 +1,110 @@
+"""What a config names is looked up before any work; what might be on the Hub is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtrl_chem.config import config_from_mapping, load_config
+from rtrl_chem.data.bundled import bundled_names
+from rtrl_chem.preflight import Findings, bundled_data, bundled_models, look_up
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a corpus, a model, a GGUF model, a run and a plain file."""
+    for name in ("mols.smi", "mols.xyz", "model/config.json", "gguf/m.gguf", "adapter/adapter_config.json", "run/a"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("CCO\n")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def findings(processes: int | None = None, **changes: Any) -> Findings:
+    raw = {"task": "naming", "model": {"path": "model"}, "data": {"molecules": "mols.smi"}, "output_dir": "runs/x"}
+    return look_up(config_from_mapping(raw | changes), processes)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "reaction"])
+def test_what_the_ready_configs_name_is_there(name: str) -> None:
+    assert look_up(load_config(CONFIGS / f"{name}.yaml"), 1) == Findings((), ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({}, id="a file and a folder"),
+        pytest.param({"data": {"outputs": "bundled:naming/test"}}, id="bundled data"),
+        pytest.param({"data": {"molecules": "some-org/some-set"}}, id="a Hub data set"),
+        pytest.param({"data": {"molecules": "mols.xyz", "format": "smi"}}, id="a format that is said"),
+        pytest.param({"model": {"path": "bundled:tiny"}}, id="a bundled model"),
+        pytest.param({"model": {"path": "gpt2"}}, id="a Hub model"),
+        pytest.param({"model": {"path": "some-org/model-v1.0"}}, id="a Hub model of an organisation"),
+        pytest.param({"model": {"path": "gguf", "gguf_file": "m.gguf"}}, id="GGUF"),
+        pytest.param({"model": {"path": "adapter"}}, id="an adapter"),
+        pytest.param({"output_dir": "empty"}, id="an empty output folder"),
+    ],
+)
+def test_nothing_to_say(changes: dict[str, Any]) -> None:
+    assert findings(**changes) == Findings((), ())
+
+
+BAD: list[tuple[str, dict[str, Any], str]] = [
+    ("a missing file", {"data": {"molecules": "no.smi"}}, "data.molecules: no file 'no.smi'"),
+    ("a misspelt file here", {"data": {"pairs": "run/mols"}}, "data.pairs: no file 'run/mols'"),
+    ("a name without a folder", {"data": {"molecules": "mols"}}, "data.molecules: no file 'mols'"),
+    ("a folder of data", {"data": {"molecules": "run"}}, "data.molecules: 'run' is a folder"),
+    ("an unknown ending", {"data": {"molecules": "mols.xyz"}}, "data.molecules: 'mols.xyz' ends in none of"),
+    ("no such bundled data", {"data": {"outputs": "bundled:naming/tst"}}, "did you mean 'bundled:naming/test'?"),
+    ("held-out data", {"evaluation": {"pairs": "no.csv"}}, "evaluation.pairs: no file 'no.csv'"),
+    ("no such bundled model", {"model": {"path": "bundled:tny"}}, "did you mean 'bundled:tiny'?"),
+    ("a missing folder", {"model": {"path": "./no"}}, "model.path: no folder './no'"),
+    ("a misspelt folder here", {"model": {"path": "run/no"}}, "model.path: no folder 'run/no'"),
+    ("a folder without a model", {"model": {"path": "run"}}, "it has no config.json"),
+    ("a missing GGUF", {"model": {"path": "gguf", "gguf_file": "x.gguf"}}, "it has no x.gguf"),
+    ("a file for a model", {"model": {"path": "gguf/m.gguf"}}, "'gguf/m.gguf' is a file"),
+    ("a file for the output", {"output_dir": "mols.smi"}, "is, or is inside, a file"),
+    ("a folder inside a file", {"output_dir": "mols.smi/x"}, "is, or is inside, a file"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), [c[1:] for c in BAD], ids=[c[0] for c in BAD])
+def test_what_is_not_there_is_a_problem(changes: dict[str, Any], message: str) -> None:
+    (problem,) = findings(**changes).problems
+    assert message in problem
+
+
+def test_an_existing_run_is_a_warning() -> None:
+    found = findings(output_dir="run")
+    assert found.problems == ()
+    assert found.warnings == ("output_dir: 'run' exists; train will need --resume or --overwrite",)
+
+
+@pytest.mark.parametrize(
+    ("processes", "algorithm", "kind"),
+    [
+        pytest.param(None, "grpo", "warnings", id="unknown"),
+        pytest.param(1, "grpo", "problems", id="one"),
+        pytest.param(8, "grpo", None, id="eight"),
+        pytest.param(1, "sft", None, id="no groups in sft"),
+    ],
+)
+def test_a_batch_that_fits_eight_processes(processes: int | None, algorithm: str, kind: str | None) -> None:
+    found = findings(
+        processes,
+        algorithm=algorithm,
+        data={"pairs": "mols.smi"},
+        trainer={"per_device_train_batch_size": 1},
+    )
+    assert {name for name in ("problems", "warnings") if getattr(found, name)} == ({kind} if kind else set())
+
+
+def test_bundled_names_are_those_of_the_readers() -> None:
+    assert bundled_data() == ["bundled:" + name for name in bundled_names()]
+    assert "bundled:tiny" in bundled_models()
