@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -50,7 +50,9 @@ def train(
     with _errors_on_one_line(debug):
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite: got both; give --resume to continue the run or --overwrite")
-        checked = _checked(config, overrides, _processes() or 1)
+        checked = _checked(config, overrides, _processes() or 1).config
+        if problem := _lone_process():
+            typer.echo(f"warning: {problem}", err=True)
         from rtrl_chem.training.run import train as run
 
         run(checked, resume=resume, overwrite=overwrite, quiet=quiet)
@@ -79,7 +81,10 @@ def evaluate(
 def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
     """Check a config and what it names, in a moment and without loading a model."""
     with _errors_on_one_line(debug):
-        checked = _checked(config, overrides, _processes())
+        found = _checked(config, overrides, _processes())
+        for warning in found.warnings:
+            typer.echo(f"warning: {warning}", err=True)
+        checked = found.config
         order = " -> ".join(str(direction) for direction in checked.directions)
         plan = f"{checked.rounds} x ({order}), {checked.steps_per_phase} steps each"
         typer.echo(f"{config}: ok ({checked.task}, {checked.algorithm}, {plan})", err=True)
@@ -106,21 +111,35 @@ def _root(
     """Round-trip reinforcement learning for chemical language models."""
 
 
-def _checked(path: Path, overrides: list[str] | None, processes: int | None) -> Config:
-    """The config in `path`, everything it names looked up; warnings go to stderr."""
+class _Checked(NamedTuple):
+    config: Config
+    warnings: tuple[str, ...]
+
+
+def _checked(path: Path, overrides: list[str] | None, processes: int | None) -> _Checked:
+    """The config in `path`, everything it names looked up."""
     config = load_config(path, overrides or [])
     findings = look_up(config, processes)
     if findings.problems:
         raise ConfigError(findings.problems, str(path))
-    for warning in findings.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    return config
+    return _Checked(config, findings.warnings)
 
 
 def _processes() -> int | None:
     """Number of processes `accelerate launch` or `torchrun` started; None outside of them."""
     size = os.environ.get("WORLD_SIZE", "")
     return int(size) if size.isdecimal() and int(size) > 0 else None
+
+
+def _lone_process() -> str | None:
+    """A warning where `accelerate launch --cpu --num_processes N` was given: without MPI it starts one process."""
+    wants_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true")
+    if wants_cpu and "MASTER_ADDR" in os.environ and "WORLD_SIZE" not in os.environ:
+        return (
+            "accelerate was asked for several processes on CPUs and started one, this; for more use "
+            "torchrun --nproc_per_node N -m rtrl_chem train ..."
+        )
+    return None
 
 
 def _held_out(data: str | None) -> list[str]:

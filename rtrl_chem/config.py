@@ -143,6 +143,9 @@ class DataConfig(_Closed):
     """Format of the files; default: by their ending."""
     limit: Count | None = None
     """Use at most so many items of each file."""
+    keep_written: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
+    surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
 
 class LikelihoodReward(_Closed):

@@ -63,15 +63,7 @@ OWNED_LORA = {
     "runtime_config": "leave it out",
 }
 # Expert iteration samples as GRPO does, then trains as SFT does: it takes SFTConfig's fields and these of GRPOConfig.
-SAMPLING = (
-    "max_completion_length",
-    "min_p",
-    "num_generations",
-    "repetition_penalty",
-    "temperature",
-    "top_k",
-    "top_p",
-)
+SAMPLING = ("max_completion_length", "num_generations", "temperature")
 TRAINERS = {"grpo": "GRPOConfig", "sft": "SFTConfig", "expert_iteration": "SFTConfig"}
 MINIMUM = {
     "per_device_train_batch_size": 1,
@@ -124,7 +116,13 @@ def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
 def lora_problems(lora: Mapping[Any, Any]) -> list[str]:
     """What is wrong with a `model.lora` section, one line for each key."""
     known = {name: kinds for name, kinds in _listing()["LoraConfig"].items() if name not in OWNED_LORA}
-    return _problems("model.lora", lora, known, OWNED_LORA, {})
+    problems = _problems("model.lora", lora, known, OWNED_LORA, {})
+    if lora.get("bias") in ("all", "lora_only"):
+        problems.append(
+            f"model.lora.bias: got {lora['bias']!r}, must be 'none': the frozen snapshot is a second adapter, and PEFT "
+            "lets only one train biases"
+        )
+    return problems
 
 
 def _elsewhere(algorithm: str) -> dict[str, str]:

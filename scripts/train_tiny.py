@@ -164,7 +164,7 @@ def train(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     total = args.epochs * -(-2 * len(rows) // args.batch_size)
     log, step, start = [], 0, time.time()
-    for epoch in range(1, args.epochs + 1):
+    for epoch in range(1, args.stop_after + 1):
         losses = []
         for ids, weights in batches(examples(rows, args.task, rng, args.respell), tokenizer, args.batch_size, rng):
             loss, plain = loss_of(model, ids, weights, args.smoothing)
@@ -178,7 +178,7 @@ def train(args: argparse.Namespace) -> None:
             losses.append(plain)
             step += 1
         entry = {"epoch": epoch, "train_nats_per_token": round(sum(losses) / len(losses), 4)}
-        if epoch % args.eval_every == 0 or epoch == args.epochs:
+        if epoch % args.eval_every == 0 or epoch == args.stop_after:
             right = greedy_accuracy(model, tokenizer, held, args.task, 400)
             entry |= {"forward_exact": round(right[0], 4), "reverse_exact": round(right[1], 4)}
             save(model, tokenizer, args.out)
@@ -220,7 +220,10 @@ def main() -> None:
     parser.add_argument("--eval-every", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
-    train(parser.parse_args())
+    parser.add_argument("--stop-after", type=int, help="stop before the schedule ends, after so many epochs")
+    args = parser.parse_args()
+    args.stop_after = args.stop_after or args.epochs
+    train(args)
 
 
 if __name__ == "__main__":

@@ -20,19 +20,23 @@ __all__ = ["generate", "inference_mode_of"]
 
 @contextmanager
 def inference_mode_of(model: Any) -> Iterator[None]:
-    """`model` in evaluation mode with its cache on; both are put back afterwards.
+    """`model` in evaluation mode, its cache on, without generation settings of its own; all is put back afterwards.
 
-    A trainer leaves `use_cache` off in the config, and generation would then recompute every position.
+    A trainer leaves `use_cache` off in the config, and generation would then recompute every position. Whatever a
+    `GenerationConfig` leaves open is filled in from the model's own: beams, a repetition penalty, suppressed tokens.
     """
     training, use_cache = model.training, getattr(model.config, "use_cache", None)
+    own = model.generation_config
     model.eval()
     model.config.use_cache = True
+    model.generation_config = GenerationConfig()
     try:
         with torch.inference_mode():
             yield
     finally:
         model.train(training)
         model.config.use_cache = use_cache
+        model.generation_config = own
 
 
 def generate(
@@ -98,7 +102,6 @@ def _generate(
 
 
 def _settings(codec: Codec, max_new_tokens: int, num_samples: int, temperature: float) -> GenerationConfig:
-    # Spelled out in full: a model's own generation_config may carry top_p, top_k or a repetition penalty.
     sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
     return GenerationConfig(
         max_new_tokens=max_new_tokens,

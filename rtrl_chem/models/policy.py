@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from rtrl_chem.config import ModelConfig
@@ -45,7 +46,8 @@ def load_policy(config: ModelConfig, task: Task, weights: Path | None = None) ->
     if config.lora is not None:
         model = _add_lora(model, config.lora, weights)
     elif weights is not None:
-        model.load_state_dict(_load_model(str(weights), config).state_dict())
+        saved = config.model_copy(update={"gguf_file": None, "revision": None})  # checkpoints of ours are safetensors
+        model.load_state_dict(_load_model(str(weights), saved).state_dict())
     model.config.use_cache = True
     eos = model.generation_config.eos_token_id
     codec = Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
@@ -81,7 +83,7 @@ def _loading_options(config: ModelConfig) -> dict[str, Any]:
 def _load_tokenizer(origin: str, config: ModelConfig) -> PreTrainedTokenizerBase:
     try:
         tokenizer = AutoTokenizer.from_pretrained(origin, **_loading_options(config))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*_LOADING_ERRORS, TypeError) as error:
         raise ModelError(f"model {config.path!r} has no usable tokenizer ({_first_line(error)}); {_CURE}") from None
     if tokenizer.eos_token_id is None:
         raise ModelError(f"the tokenizer of {config.path!r} has no end-of-sequence token; set one and save it")
@@ -91,6 +93,9 @@ def _load_tokenizer(origin: str, config: ModelConfig) -> PreTrainedTokenizerBase
     return tokenizer
 
 
+# What transformers raises for a folder, an id or a file that it cannot use: missing, cut off, of other shapes, or in
+# need of a package that is not installed.
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
 _CURE = "model.path must be a Hub id or a folder with weights, config.json and tokenizer files"
 
 
@@ -108,9 +113,16 @@ def _load_model(origin: str, config: ModelConfig) -> Any:
             _refuse_encoder_decoder(origin, config)
         else:
             options |= {"quantization_config": _dequantize(config.gguf_file)}
-        return AutoModelForCausalLM.from_pretrained(origin, dtype=dtype, **options)
-    except (OSError, ValueError, KeyError) as error:
+        model, found = AutoModelForCausalLM.from_pretrained(origin, dtype=dtype, output_loading_info=True, **options)
+    except _LOADING_ERRORS as error:
         raise ModelError(f"model {config.path!r} cannot be loaded ({_first_line(error)}); {_CURE}") from None
+    if missing := sorted(found["missing_keys"]):
+        # transformers draws them at random and says so in a warning.
+        raise ModelError(
+            f"model {config.path!r} lacks weights for {len(missing)} parameters of a {type(model).__name__}, such as "
+            f"{missing[0]}; give a model that was saved as a causal LM"
+        )
+    return model
 
 
 def _refuse_encoder_decoder(origin: str, config: ModelConfig) -> None:

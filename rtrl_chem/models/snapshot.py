@@ -25,7 +25,7 @@ class ModuleSnapshot:
     def __init__(self, model: Any) -> None:
         config = copy.deepcopy(model.config)
         config.use_cache = True
-        with torch.random.fork_rng():  # building draws initial weights, which must not shift the run's random numbers
+        with torch.random.fork_rng():  # initial weights are drawn; they must not shift the run's random numbers
             self.model = type(model)._from_config(config, dtype=model.dtype)
         self.model.to(model.device).eval().requires_grad_(False)
         self.refresh(model)
@@ -46,7 +46,10 @@ class AdapterSnapshot:
     def __init__(self, model: Any) -> None:
         self.model = model
         if _FROZEN not in model.peft_config:
-            model.add_adapter(_FROZEN, copy.deepcopy(model.peft_config[_LIVE]))
+            config = copy.deepcopy(model.peft_config[_LIVE])
+            config.init_lora_weights = True  # PiSSA, OLoRA and their like would rewrite the base a second time
+            with torch.random.fork_rng():
+                model.add_adapter(_FROZEN, config)
         self.refresh(model)
         model.set_adapter(_LIVE)
 

@@ -63,7 +63,8 @@ def _build(kind: type[Arguments], ours: dict[str, Any], given: dict[str, Any], f
         "report_to": "none",
     }
     if not on_gpu:
-        common["dataloader_pin_memory"] = False
+        # Without `use_cpu` transformers takes each of several CPU processes for the only one.
+        common |= {"dataloader_pin_memory": False, "use_cpu": True}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

@@ -37,14 +37,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """What a phase did: steps, samples, seconds in all and by part, mean reward of its first and last tenth."""
+    """What a phase did: steps, samples, seconds in all and by part, mean reward of its first and last tenth (None where
+    nothing was logged)."""
 
     steps: int
     samples: int
     seconds: float
     parts: dict[str, float]
-    reward_first: float
-    reward_last: float
+    reward_first: float | None
+    reward_last: float | None
 
 
 def derive_seed(base: int, *words: object) -> int:

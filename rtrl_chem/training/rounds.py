@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def _run_phase(run: Run, phase: Phase, snapshot: Snapshot) -> tuple[PhaseResult,
 
 def _grpo(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
     arguments = grpo_arguments(run.config, phase, phase.folder(run.folder.path))
-    sources = _sources(run, phase, sources_per_phase(arguments))
+    sources = _sources(run, phase, sources_per_phase(arguments), reward)
     return run_grpo(run.policy, reward, arguments, sources, [_log(run, phase)])
 
 
@@ -90,7 +90,7 @@ def _expert_iteration(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[
     n = sampling.get("num_generations", 8)
     arguments = sft_arguments(config, phase, phase.folder(run.folder.path))
     count = phase.steps * samples_per_step(arguments)
-    sources = list(dict.fromkeys(_sources(run, phase, count)))
+    sources = list(dict.fromkeys(_sources(run, phase, count, reward)))
     best, judged = best_of(
         run.policy,
         reward,
@@ -101,11 +101,11 @@ def _expert_iteration(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[
         num_samples=n,
         temperature=sampling.get("temperature", 1.0),
     )
-    run.display.say(
-        f"  kept the best of {sampling.get('num_generations', 8)} for {len(best):,} of {len(sources):,} sources"
-    )
+    run.display.say(f"  kept the best of {n} for {len(best):,} of {len(sources):,} sources")
     examples = [Example(phase.direction, one.source, one.output) for one in best]
     result = run_sft(run.policy, examples, arguments, [_log(run, phase)])
+    parts = dict(reward.stopwatch.seconds)
+    result = replace(result, samples=len(judged), seconds=result.seconds + sum(parts.values()), parts=parts)
     share = processes().process_index, processes().num_processes
     return result, [(0, one) for one in judged[share[0] :: share[1]]]
 
@@ -119,8 +119,8 @@ def _split_sampling(config: Config) -> tuple[dict[str, Any], Config]:
     return sampling, config.model_copy(update={"trainer": rest})
 
 
-def _sources(run: Run, phase: Phase, count: int) -> list[str]:
-    found = sources_for(run.policy, run.config, run.items, phase, count, lambda _: None)
+def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> list[str]:
+    found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
     run.display.say(f"round {phase.round + 1} {phase.direction}: {count:,} sources, {found.origin}")
     return found.items
 
@@ -146,8 +146,10 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
         if earlier:
             shutil.rmtree(run.folder.path / earlier, ignore_errors=True)
     processes().wait_for_everyone()
-    change = f"{result.reward_first:.3f} -> {result.reward_last:.3f}"
-    run.display.say(f"  {result.steps} steps in {result.seconds:.0f} s, reward {change}")
+    change = ""
+    if result.reward_first is not None:
+        change = f", reward {result.reward_first:.3f} -> {result.reward_last:.3f}"
+    run.display.say(f"  {result.steps} steps in {result.seconds:.0f} s{change}")
 
 
 def _save_checkpoint(policy: Policy, folder: Path) -> None:

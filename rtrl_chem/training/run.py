@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from transformers import set_seed
+
 from rtrl_chem.config import Config
 from rtrl_chem.data import Corpus, Pairs, Reject, write_rejects
 from rtrl_chem.evaluation import round_trip
@@ -14,7 +16,7 @@ from rtrl_chem.models.policy import load_policy, save_policy
 from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.tasks import Task, load_task
 from rtrl_chem.training.model_card import model_card
-from rtrl_chem.training.phase import plan
+from rtrl_chem.training.phase import derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
@@ -36,6 +38,7 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     held_out, items, rejects = _read_data(config, task, display)
     earlier = folder.state() if resume else State()
     checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
+    set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     policy = load_policy(config.model, task, checkpoint)
     processes().wait_for_everyone()
     if main:

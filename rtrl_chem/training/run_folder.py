@@ -27,7 +27,7 @@ from rtrl_chem.rewards.compose import Judged
 __all__ = ["RunFolder", "State", "write_completions"]
 
 PACKAGES = ("rtrl-chem", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "rdkit", "numpy")
-CONFIG, STATE = "config.yaml", "state.json"
+CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
 
 
 @dataclass
@@ -70,21 +70,25 @@ class RunFolder:
         if not is_run:
             raise ResumeError(f"--resume: {str(self.path)!r} holds no run; leave --resume out to start one")
         before = load_config(self.path / CONFIG)
-        if before != config:
-            keys = ", ".join(_differences(before.model_dump(mode="json"), config.model_dump(mode="json")))
+        # The folder may have been moved, or be named by another path: it is this one.
+        saved, given = (one.model_dump(mode="json", exclude={"output_dir"}) for one in (before, config))
+        if saved != given:
+            keys = ", ".join(_differences(saved, given))
             raise ResumeError(f"--resume: the run was started with another {keys}; restore it or start a new run")
 
     def open(self, config: Config, state: State) -> None:
         """Take the folder: emptied for a new run, cleared of a killed phase's traces for one that goes on."""
-        if state.phases:
-            self._drop_metrics_after(max(0, sum(phase["steps"] for phase in state.phases)))
-        elif self.path.exists():
-            shutil.rmtree(self.path)
         try:
+            if state.phases_done:
+                self._drop_metrics_after(state.phases_done * config.steps_per_phase)
+            elif self.path.exists():
+                shutil.rmtree(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
             dump_config(config, self.path / CONFIG)
         except OSError as error:
-            raise RunFolderError(f"output_dir {str(self.path)!r} cannot be written ({error.strerror})") from None
+            reason = error.strerror or error
+            raise RunFolderError(f"output_dir {str(self.path)!r} cannot be written ({reason})") from None
+        (self.path / METRICS).touch()
         self.write_json("environment.json", _environment())
         self.save_state(state)
 
@@ -105,12 +109,12 @@ class RunFolder:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """One line of metrics.jsonl."""
-        with open(self.path / "metrics.jsonl", "a", encoding="utf8") as lines:
+        with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(row) + "\n")
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what a killed phase logged: it is going to be run again."""
-        path = self.path / "metrics.jsonl"
+        path = self.path / METRICS
         if path.is_file():
             kept = [line for line in path.read_text(encoding="utf8").splitlines() if _step_of(line) <= step]
             path.write_text("".join(line + "\n" for line in kept), encoding="utf8")

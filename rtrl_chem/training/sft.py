@@ -49,7 +49,10 @@ def encode(codec: Codec, examples: Sequence[Example]) -> dict[str, list[list[int
 def run_sft(
     policy: Policy, examples: Sequence[Example], arguments: SFTConfig, callbacks: list[TrainerCallback]
 ) -> PhaseResult:
-    """Train the policy in place on the examples. The result's "reward" is minus the loss, in nats per token."""
+    """Train the policy in place on the examples, none of which is no step. The result's "reward" is minus the loss, in
+    nats per token."""
+    if not examples:
+        return PhaseResult(0, 0, 0.0, {}, None, None)
     losses = LogOf("loss")
     trainer = SFTTrainer(
         model=policy.model,
@@ -61,8 +64,8 @@ def run_sft(
     )
     steps, seconds = run_trainer(trainer, policy)
     size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    first, last = losses.ends()
-    return PhaseResult(steps, steps * size, seconds, {}, -first, -last)
+    first, last = (None if loss is None else -loss for loss in losses.ends())
+    return PhaseResult(steps, steps * size, seconds, {}, first, last)
 
 
 def best_of(

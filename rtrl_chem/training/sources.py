@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from rtrl_chem.config import Config
@@ -10,6 +9,7 @@ from rtrl_chem.errors import CorpusError
 from rtrl_chem.evaluation.held_out import TrainingItems
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.rewards.verdict import Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import Phase, derive_seed, next_sources
@@ -26,20 +26,20 @@ class Sources:
 
 
 def sources_for(
-    policy: Policy, config: Config, items: TrainingItems, phase: Phase, count: int, on_progress: Callable[[int], None]
+    policy: Policy, config: Config, items: TrainingItems, phase: Phase, count: int, reverse: ReverseModel
 ) -> Sources:
     """`count` sources for a phase: of the user's corpus of that domain if there is one, else written by the policy in
-    the opposite direction from the corpus of the other domain."""
+    the opposite direction from the corpus of the other domain. `reverse` is the phase's own scorer."""
     seed = derive_seed(config.seed, "order", phase.direction)
     pool = _pool(items, phase.direction)
     if pool:
         return Sources(next_sources(pool, count, phase.turn, seed), f"corpus of {len(pool):,}")
     pool = _pool(items, phase.direction.opposite)
     if not pool:
-        raise CorpusError(
-            f"no sources for the {phase.direction} direction: give data.molecules, data.outputs or data.pairs"
-        )
-    return _written(policy, config, next_sources(pool, count, phase.turn, seed), phase, on_progress)
+        raise CorpusError(f"no sources for the {phase.direction} direction: give data.molecules, outputs or pairs")
+    wanted = -(-count // config.data.keep_written)
+    origins = list(dict.fromkeys(next_sources(pool, int(wanted), phase.turn, seed)))
+    return _written(policy, config, origins, phase, count, reverse)
 
 
 def _pool(items: TrainingItems, direction: Direction) -> list[str]:
@@ -50,10 +50,13 @@ def _pool(items: TrainingItems, direction: Direction) -> list[str]:
 
 
 def _written(
-    policy: Policy, config: Config, origins: list[str], phase: Phase, on_progress: Callable[[int], None]
+    policy: Policy, config: Config, origins: list[str], phase: Phase, count: int, reverse: ReverseModel
 ) -> Sources:
-    """What the policy writes greedily for each origin; what no honest reader could use (a verdict other than OK) is
-    left out, and the rest is repeated to the full count."""
+    """What the policy writes greedily for each origin, repeated to the full count.
+
+    What no honest reader could use (a verdict other than OK) is left out; of the rest those are kept whose origin would
+    earn the highest reward, for a good answer to them is known to exist.
+    """
     back = phase.direction.opposite
     groups = generate(
         policy.model,
@@ -62,16 +65,19 @@ def _written(
         origins,
         max_new_tokens=config.max_new_tokens,
         max_batch_tokens=config.evaluation.max_batch_tokens,
-        on_progress=on_progress,
     )
     answers = [group[0] for group in groups]
     verdicts = judge_batch(policy.codec.task, back, origins, answers)
-    usable = [a.text for a, verdict in zip(answers, verdicts, strict=True) if verdict is Verdict.OK]
+    usable = [(a.text, x) for a, x, v in zip(answers, origins, verdicts, strict=True) if v is Verdict.OK]
+    noun = policy.codec.task.source(phase.direction).name
     if not usable:
         raise CorpusError(
-            f"the policy wrote no usable {policy.codec.task.output(back).name} for {len(origins):,} sources, so the "
-            f"{phase.direction} direction has nothing to start from; give a corpus of them, or a better start model"
+            f"the policy wrote no usable {noun} for {len(origins):,} sources, so the {phase.direction} direction has "
+            "nothing to start from; give a corpus of them, or a better start model"
         )
-    items = [usable[i % len(usable)] for i in range(len(origins))]
-    noun = policy.codec.task.source(phase.direction).name
-    return Sources(items, f"{noun}s written by the policy for {len(origins):,} items, {len(usable):,} usable")
+    scores = reverse.log_likelihood([y for y, _ in usable], [x for _, x in usable])
+    best = sorted(range(len(usable)), key=lambda i: -scores[i].nats)
+    kept = {usable[i][0] for i in best[: max(1, round(config.data.keep_written * len(usable)))]}
+    pool = [y for y in dict.fromkeys(y for y, _ in usable) if y in kept]  # in the order of the origins, not by score
+    items = [pool[i % len(pool)] for i in range(count)]
+    return Sources(items, f"{len(pool):,} of {len(usable):,} {noun}s written by the policy from {len(origins):,} items")

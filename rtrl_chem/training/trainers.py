@@ -25,11 +25,11 @@ class LogOf(TrainerCallback):
         if logs and logs.get(self.key) is not None:
             self.values.append(float(logs[self.key]))
 
-    def ends(self) -> tuple[float, float]:
-        """Means over the first and the last tenth of the steps; NaN where nothing was logged."""
+    def ends(self) -> tuple[float | None, float | None]:
+        """Means over the first and the last tenth of the steps; None where nothing was logged."""
         tenth = max(1, len(self.values) // 10)
         first, last = self.values[:tenth], self.values[-tenth:]
-        return (sum(first) / len(first), sum(last) / len(last)) if first else (float("nan"), float("nan"))
+        return (sum(first) / len(first), sum(last) / len(last)) if first else (None, None)
 
 
 def run_trainer(trainer: Any, policy: Policy) -> tuple[int, float]:

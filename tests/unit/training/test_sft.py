@@ -1,0 +1,90 @@
+"""Supervised phases: what is learned, and which samples expert iteration keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rtrl_chem.models.codec import Answer
+from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
+from rtrl_chem.rewards.verdict import Verdict
+from rtrl_chem.tasks import Direction
+from rtrl_chem.training import sft
+from rtrl_chem.training.sft import Example, best_of, encode, run_sft
+
+FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
+
+
+@pytest.mark.parametrize("style", ["compact", "plain", "tagged", "chat", "answer"])
+def test_the_answer_alone_is_learned(make_policy: Callable[..., Any], style: str) -> None:
+    codec = make_policy(style).codec
+    rows = encode(codec, [Example(FORWARD, "CCO", "ethanol"), Example(REVERSE, "propan-1-ol", "CCCO")])
+    for ids, labels, (direction, source, answer) in zip(
+        rows["input_ids"],
+        rows["labels"],
+        [(FORWARD, "CCO", "ethanol"), (REVERSE, "propan-1-ol", "CCCO")],
+        strict=True,
+    ):
+        [prompt] = codec.prompt_ids(direction, [source])
+        assert ids[: len(prompt)] == prompt
+        assert labels[: len(prompt)] == [-100] * len(prompt)
+        assert labels[len(prompt) :] == ids[len(prompt) :]
+        assert ids[-1] == codec.tokenizer.eos_token_id
+        assert codec.read(direction, labels[len(prompt) :]).text == answer
+
+
+class Rewards:
+    """Rewards by output; what is not in the table is gated."""
+
+    def __init__(self, table: dict[str, float]) -> None:
+        self.direction, self.stopwatch, self.table = FORWARD, Stopwatch(), table
+
+    def judge(self, sources: list[str], answers: list[Answer]) -> list[Judged]:
+        return [
+            Judged(
+                x,
+                a.text,
+                a.text,
+                self.table.get(a.text, 9.0),
+                Verdict.OK if a.text in self.table else Verdict.LEAKED_SOURCE,
+                0.0,
+                0.0,
+                None,
+                None,
+            )
+            for x, a in zip(sources, answers, strict=True)
+        ]
+
+
+def kept(monkeypatch: pytest.MonkeyPatch, written: dict[str, list[str]], table: dict[str, float]) -> dict[str, str]:
+    def generate(model: Any, codec: Any, direction: Direction, sources: list[str], **options: Any) -> Any:
+        return [[Answer(text, text, 1, truncated=False) for text in written[x]] for x in sources]
+
+    monkeypatch.setattr(sft, "generate", generate)
+    reward: RoundTripReward = Rewards(table)  # type: ignore[assignment]
+    best, judged = best_of(SimpleNamespace(model=None, codec=None), reward, list(written), 0)  # type: ignore[arg-type]
+    assert len(judged) == sum(map(len, written.values()))
+    return {one.source: one.output for one in best}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        pytest.param({"x": ["low", "high", "low"]}, {"x": "high"}, id="the best"),
+        pytest.param({"x": ["low", "cheat"]}, {"x": "low"}, id="a gated sample is never kept, whatever it earns"),
+        pytest.param({"x": ["cheat"], "z": ["low"]}, {"z": "low"}, id="a source may have none"),
+        pytest.param({"x": ["high", "also high"]}, {"x": "high"}, id="the first of equals"),
+    ],
+)
+def test_the_best_sample_of_each_source_is_kept(
+    monkeypatch: pytest.MonkeyPatch, written: dict[str, list[str]], expected: dict[str, str]
+) -> None:
+    assert kept(monkeypatch, written, {"low": 0.1, "high": 0.9, "also high": 0.9}) == expected
+
+
+def test_nothing_to_learn_is_no_step(make_policy: Callable[..., Any]) -> None:
+    result = run_sft(make_policy(), [], None, [])  # type: ignore[arg-type]
+    assert (result.steps, result.samples, result.reward_first) == (0, 0, None)
