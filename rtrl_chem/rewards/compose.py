@@ -82,7 +82,8 @@ class RoundTripReward:
 
     def _scores(self, sources: list[str], answers: list[Answer], verdicts: list[Verdict]) -> list[Score | None]:
         start = time.perf_counter()
-        wanted = [i for i, verdict in enumerate(verdicts) if verdict is Verdict.OK]
+        scored = self.likelihood.weight > 0
+        wanted = [i for i, verdict in enumerate(verdicts) if scored and verdict is Verdict.OK]
         found = self.reverse.log_likelihood([sources[i] for i in wanted], [answers[i].text for i in wanted])
         scores: list[Score | None] = [None] * len(sources)
         for i, score in zip(wanted, found, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -15,7 +16,7 @@ from rtrl_chem.training.arguments import samples_per_step
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.trainers import LogOf, run_trainer
 
-__all__ = ["RoundTripGRPOTrainer", "run_grpo"]
+__all__ = ["RoundTripGRPOTrainer", "by_length", "run_grpo"]
 
 
 class RoundTripGRPOTrainer(GRPOTrainer):
@@ -36,6 +37,15 @@ class RoundTripGRPOTrainer(GRPOTrainer):
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
         return self.codec.encode_prompts(prompts), None, {}
 
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        buffered = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        fresh = self._buffered_inputs is not None and self._buffered_inputs is not buffered
+        if fresh and self.loss_type in _SUMMED and self.top_entropy_quantile == 1.0:
+            self._buffered_inputs = by_length(self._buffered_inputs, self.args.gradient_accumulation_steps)
+            inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
+        return inputs
+
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
         self.model.config.use_cache = True  # the trainer turns it off, and every position would be recomputed
@@ -44,6 +54,52 @@ class RoundTripGRPOTrainer(GRPOTrainer):
         finally:
             self.model.config.use_cache = False
             self.round_trip.stopwatch.add("rollout", start)
+
+
+# Losses whose sum over an optimizer step does not depend on which samples share a micro-batch.
+_SUMMED = ("dapo", "dr_grpo", "grpo", "cispo")
+
+
+def by_length(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]]:
+    """The micro-batches of each optimizer step dealt anew: completions of like length together, padding cut off.
+
+    TRL pads all of them to the longest completion of the generation batch. The gradient is the same, as each step
+    still accumulates over the same samples (`window` micro-batches), but most of the padding is never computed.
+    """
+    dealt = []
+    for start in range(0, len(batches), window):
+        part = batches[start : start + window]
+        rows = part[0]["completion_ids"].size(0)
+        if any(batch["completion_ids"].size(0) != rows for batch in part):
+            return batches
+        whole = {
+            key: torch.cat([batch[key] for batch in part]) if _per_row(value, rows) else value
+            for key, value in part[0].items()
+        }
+        order = whole["completion_mask"].sum(1).argsort(stable=True)
+        for chunk in order.split(rows):
+            dealt.append(_trimmed({k: v[chunk] if _per_row(v, len(order)) else v for k, v in whole.items()}))
+    return dealt
+
+
+def _per_row(value: Any, rows: int) -> bool:
+    return isinstance(value, torch.Tensor) and value.dim() > 0 and value.size(0) == rows
+
+
+def _trimmed(batch: dict[str, Any]) -> dict[str, Any]:
+    """Without the columns in which every row is padding: prompts are padded on the left, completions on the right."""
+    width = batch["completion_ids"].size(1)
+    keep = max(1, int(batch["completion_mask"].sum(1).max()))
+    first = int(batch["prompt_mask"].any(0).int().argmax())
+    cut = {}
+    for key, value in batch.items():
+        if key in ("prompt_ids", "prompt_mask"):
+            cut[key] = value[:, first:]
+        elif isinstance(value, torch.Tensor) and value.dim() == 2 and value.size(1) == width:
+            cut[key] = value[:, :keep]
+        else:
+            cut[key] = value
+    return cut
 
 
 class _Samples(TrainerCallback):

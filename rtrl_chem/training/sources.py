@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtrl_chem.chem.molecule import canonical
 from rtrl_chem.config import Config
 from rtrl_chem.errors import CorpusError
 from rtrl_chem.evaluation.held_out import TrainingItems
@@ -68,7 +69,10 @@ def _written(
     )
     answers = [group[0] for group in groups]
     verdicts = judge_batch(policy.codec.task, back, origins, answers)
-    usable = [(a.text, x) for a, x, v in zip(answers, origins, verdicts, strict=True) if v is Verdict.OK]
+    spell = canonical if policy.codec.task.source(phase.direction).is_structure else str  # as a corpus is spelt
+    usable = [
+        (spell(a.text) or a.text, x) for a, x, v in zip(answers, origins, verdicts, strict=True) if v is Verdict.OK
+    ]
     noun = policy.codec.task.source(phase.direction).name
     if not usable:
         raise CorpusError(
