@@ -38,7 +38,7 @@ SHOWN = {
 
 def run_arm(arm: str, seed: int, folder: Path) -> Path:
     """Train one arm with one seed, or go on with it; returns its run folder."""
-    out = folder / f"{arm}-{seed}"
+    out = folder / f"{arm.replace(' ', '-')}-{seed}"
     state = out / "state.json"
     if state.is_file() and json.loads(state.read_text(encoding="utf8"))["finished"]:
         return out
