@@ -87,5 +87,5 @@ def _walk(data: Any) -> None:
 
 
 def dump(data: Any) -> str:
-    """`data` as YAML text that `parse` reads back to the same."""
-    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
+    """`data` as YAML text, in ASCII, that `parse` reads back to the same: unescaped, some line separators would not."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=120))

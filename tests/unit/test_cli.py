@@ -134,7 +134,7 @@ WRONG_CALLS: list[tuple[str, list[str], str]] = [
     ("zero steps", ["train", QUICKSTART, "--set", "steps_per_phase=0"], "steps_per_phase: got 0"),
     ("missing data", ["validate", QUICKSTART, "--set", "data.molecules=no.smi"], "data.molecules: no file 'no.smi'"),
     ("resume and overwrite", ["train", QUICKSTART, "--resume", "--overwrite"], "--resume and --overwrite: got both"),
-    ("half a group", ["train", QUICKSTART, "--set", "trainer.per_device_train_batch_size=4"], "num_generations: got 8"),
+    ("half a group", ["train", QUICKSTART, "--set", "trainer.per_device_train_batch_size=1"], "num_generations: got 8"),
 ]
 
 
@@ -152,7 +152,7 @@ def test_a_wrong_call_is_one_line_and_status_2(
 
 
 def test_validate_says_what_will_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["validate", QUICKSTART, "--set", "directions=[reverse]"]) == 0
+    assert main(["validate", QUICKSTART, "--set", "directions=[reverse]", "--set", "rounds=3"]) == 0
     out, err = capsys.readouterr()
     assert (out, err) == ("", f"{QUICKSTART}: ok (naming, grpo, 3 x (reverse), 40 steps each)\n")
 
