@@ -25,6 +25,8 @@ class RoundTripGRPOTrainer(GRPOTrainer):
     TRL would tokenize rendered prompts with the tokenizer's defaults, which adds a second BOS to a chat template's.
     """
 
+    _buffered_inputs: Any  # TRL's: the micro-batches of the last rollout
+
     def __init__(self, *, policy: Policy, reward: RoundTripReward, **kwargs: Any) -> None:
         self.codec = policy.codec
         self.round_trip = reward
