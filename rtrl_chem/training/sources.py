@@ -84,4 +84,5 @@ def _written(
     kept = {usable[i][0] for i in best[: max(1, round(config.data.keep_written * len(usable)))]}
     pool = [y for y in dict.fromkeys(y for y, _ in usable) if y in kept]  # in the order of the origins, not by score
     items = [pool[i % len(pool)] for i in range(count)]
-    return Sources(items, f"{len(pool):,} of {len(usable):,} {noun}s written by the policy from {len(origins):,} items")
+    nouns = noun if noun.endswith("s") else noun + "s"
+    return Sources(items, f"{len(pool):,} of {len(usable):,} {nouns} written by the policy from {len(origins):,} items")
