@@ -70,6 +70,9 @@ def load_for_evaluation(config: Config, model: str | None, task: Task) -> Policy
 @contextmanager
 def progress_bar(console: Console) -> Iterator[round_trip.Progress]:
     """A bar for each stage of an evaluation, gone when it ends."""
+    if not console.is_terminal:  # a bar that cannot move would only leave an empty line
+        yield lambda what, done, total: None
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
