@@ -166,7 +166,8 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
     ],
 )
 def test_what_is_allowed(changes: dict[str, Any]) -> None:
-    config_from_mapping(small(**changes))
+    config = config_from_mapping(small(**changes)).model_dump(mode="json", exclude_unset=True)
+    assert {key: config[key] for key in changes} == changes
 
 
 def test_all_problems_of_a_file_come_at_once(file: Path) -> None:
