@@ -8,9 +8,13 @@ import torch
 
 __all__ = ["left_pad", "token_batches"]
 
+SHORTEST = 0.75
+
 
 def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
     """Indices in batches whose padded size (rows x longest) stays within `max_tokens`; longest first.
+
+    A batch also ends where padding would be more than `1 - SHORTEST` of a row.
 
     Longest first means that a batch too large for memory fails at once and not after an hour. A single row longer than
     `max_tokens` is a batch by itself.
@@ -18,7 +22,8 @@ def token_batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     batch: list[int] = []
     for index in order:
-        if batch and (len(batch) + 1) * lengths[batch[0]] > max_tokens:
+        longest = lengths[batch[0]] if batch else 0
+        if batch and ((len(batch) + 1) * longest > max_tokens or lengths[index] < SHORTEST * longest):
             yield batch
             batch = []
         batch.append(index)

@@ -12,6 +12,7 @@ from transformers import GenerationConfig
 
 from rtrl_chem.models.batching import left_pad, token_batches
 from rtrl_chem.models.codec import Answer, Codec
+from rtrl_chem.models.decode import decode
 from rtrl_chem.models.processes import processes
 from rtrl_chem.tasks.base import Direction
 
@@ -93,7 +94,9 @@ def _generate(
             torch.manual_seed(seed)
         for batch in token_batches(lengths, max_batch_tokens):
             ids, mask = left_pad([prompts[i] for i in batch], codec.tokenizer.pad_token_id, model.device)
-            written = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings)[:, ids.shape[1] :]
+            written = model.generate(
+                input_ids=ids, attention_mask=mask, generation_config=settings, custom_generate=decode
+            )[:, ids.shape[1] :]
             for row, tokens in enumerate(written.tolist()):
                 answers[batch[row // num_samples]].append(codec.read(direction, tokens))
             if on_progress:

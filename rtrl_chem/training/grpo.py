@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,13 +11,15 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
+from rtrl_chem.models.decode import decode
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.shared_prompts import completion_log_probs, group_rows
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.training.arguments import samples_per_step
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.trainers import LogOf, run_trainer
 
-__all__ = ["RoundTripGRPOTrainer", "by_length", "run_grpo"]
+__all__ = ["RoundTripGRPOTrainer", "by_prompt", "run_grpo"]
 
 
 class RoundTripGRPOTrainer(GRPOTrainer):
@@ -44,29 +47,64 @@ class RoundTripGRPOTrainer(GRPOTrainer):
         inputs = super()._prepare_inputs(generation_batch)
         fresh = self._buffered_inputs is not None and self._buffered_inputs is not buffered
         if fresh and self.loss_type in _SUMMED and self.top_entropy_quantile == 1.0:
-            self._buffered_inputs = by_length(self._buffered_inputs, self.args.gradient_accumulation_steps)
+            self._buffered_inputs = by_prompt(self._buffered_inputs, self.args.gradient_accumulation_steps)
             inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
         return inputs
 
     def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
         self.model.config.use_cache = True  # the trainer turns it off, and every position would be recomputed
+        plain = self.model.generate
+        if not self._sharded:
+            self.model.generate = partial(plain, custom_generate=decode)
         try:
             return super()._generate_single_turn(*args, **kwargs)
         finally:
+            self.model.__dict__.pop("generate", None)
             self.model.config.use_cache = False
             self.round_trip.stopwatch.add("rollout", start)
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, **rest: Any
+    ) -> Any:
+        found = self._shared(model, input_ids, attention_mask, logits_to_keep, **rest)
+        if found is None:
+            return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, logits_to_keep, **rest)
+        return *found, None
+
+    @property
+    def _sharded(self) -> bool:
+        """Whether parameters are gathered on each call of the model: all processes must then make equally many."""
+        return self.is_fsdp_enabled or self.is_deepspeed_enabled
+
+    def _shared(
+        self, model: Any, ids: Any, mask: Any, keep: int, batch_size: int | None = None, **rest: Any
+    ) -> tuple[Any, ...] | None:
+        """Log-probabilities and entropies with prompts computed once, or None where that is not possible: the model
+        recomputes its activations (its cache is off), or takes more than tokens."""
+        more = {key for key, value in rest.items() if value is not None and value is not False}
+        if self._sharded or self.args.gradient_checkpointing or more - {"compute_entropy"}:
+            return None
+        found = []
+        for part in torch.arange(len(ids)).split(batch_size or len(ids)):
+            with self.accelerator.autocast():
+                one = completion_log_probs(model, ids[part], mask[part], keep)
+            if one is None:
+                return None
+            found.append(one)
+        return tuple(None if column[0] is None else torch.cat(column) for column in zip(*found, strict=True))
 
 
 # Losses whose sum over an optimizer step does not depend on which samples share a micro-batch.
 _SUMMED = ("dapo", "dr_grpo", "grpo", "cispo")
 
 
-def by_length(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]]:
-    """The micro-batches of each optimizer step dealt anew: completions of like length together, padding cut off.
+def by_prompt(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]]:
+    """The micro-batches of each optimizer step dealt anew: the samples of a prompt together, prompts of like length
+    together, padding cut off.
 
-    TRL pads all of them to the longest completion of the generation batch. The gradient is the same, as each step
-    still accumulates over the same samples (`window` micro-batches), but most of the padding is never computed.
+    The gradient is the same, as each step still accumulates over the same samples (`window` micro-batches), but a
+    prompt is computed once for all of its samples (`models.shared_prompts`).
     """
     dealt = []
     for start in range(0, len(batches), window):
@@ -78,7 +116,8 @@ def by_length(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]
             key: torch.cat([batch[key] for batch in part]) if _per_row(value, rows) else value
             for key, value in part[0].items()
         }
-        order = whole["completion_mask"].sum(1).argsort(stable=True)
+        _, kind = group_rows(torch.cat([whole["prompt_ids"], whole["prompt_mask"]], dim=1))
+        order = (whole["prompt_mask"].sum(1) * len(kind) + kind).argsort(stable=True)
         for chunk in order.split(rows):
             dealt.append(_trimmed({k: v[chunk] if _per_row(v, len(order)) else v for k, v in whole.items()}))
     return dealt

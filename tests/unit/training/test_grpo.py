@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtrl_chem.training.grpo import by_length
+from rtrl_chem.training.grpo import by_prompt
 
 
 def micro_batches(lengths: list[tuple[int, int]], rows: int) -> list[dict[str, torch.Tensor]]:
@@ -47,18 +47,18 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=8, 
 
 
 @given(LENGTHS, st.sampled_from([1, 2, 4]))
-def test_dealing_by_length_keeps_every_sample_in_its_optimizer_step(
+def test_dealing_by_prompt_keeps_every_sample_in_its_optimizer_step(
     lengths: list[tuple[int, int]], window: int
 ) -> None:
     batches = micro_batches(lengths, rows=2)
-    dealt = by_length(batches, window)
+    dealt = by_prompt(batches, window)
     assert len(dealt) == len(batches)
     for start in range(0, len(batches), window):
         assert samples(dealt[start : start + window]) == samples(batches[start : start + window])
 
 
-def test_dealing_by_length_cuts_the_padding_off() -> None:
-    dealt = by_length(micro_batches([(9, 9), (1, 1), (2, 2), (8, 8)], rows=2), window=2)
+def test_dealing_by_prompt_cuts_the_padding_off() -> None:
+    dealt = by_prompt(micro_batches([(9, 9), (1, 1), (2, 2), (8, 8)], rows=2), window=2)
     assert [tuple(b["completion_ids"].shape) for b in dealt] == [(2, 2), (2, 9)]
     assert [tuple(b["prompt_ids"].shape) for b in dealt] == [(2, 2), (2, 9)]
     assert [tuple(b["old_per_token_logps"].shape) for b in dealt] == [(2, 2), (2, 9)]
@@ -66,10 +66,10 @@ def test_dealing_by_length_cuts_the_padding_off() -> None:
 
 @pytest.mark.parametrize("window", [1, 2])
 def test_what_belongs_to_the_whole_batch_is_left_alone(window: int) -> None:
-    dealt = by_length(micro_batches([(3, 3)] * 4, rows=2), window)
+    dealt = by_prompt(micro_batches([(3, 3)] * 4, rows=2), window)
     assert [b["num_items_in_batch"].item() for b in dealt] == [7.0, 7.0]
 
 
 def test_a_last_smaller_micro_batch_leaves_the_order_as_it_is() -> None:
     batches = micro_batches([(1, 5), (1, 4), (1, 3)], rows=2)
-    assert by_length(batches, window=2) == batches
+    assert by_prompt(batches, window=2) == batches
