@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from rtrl_chem.config import load_config
-from rtrl_chem.evaluation.bootstrap import bootstrap_mean
 from rtrl_chem.evaluation.files import Prediction
 from rtrl_chem.evaluation.held_out import held_out_items
 from rtrl_chem.evaluation.measure import score_items
@@ -26,7 +25,7 @@ from rtrl_chem.models.generate import generate
 from rtrl_chem.models.processes import calm_libraries
 from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.models.snapshot import take_snapshot
-from rtrl_chem.tasks import Direction, load_task
+from rtrl_chem.tasks import Direction, Task, load_task
 
 
 def choose(groups: list[list[Answer]], sources: list[str], reverse: ReverseModel, n: int) -> dict[str, list[str]]:
@@ -40,6 +39,18 @@ def choose(groups: list[list[Answer]], sources: list[str], reverse: ReverseModel
         best.append(max(scored)[1] if scored else "")
         vote.append(Counter(ys).most_common(1)[0][0] if ys else "")
     return {f"best of {n} by round trip": best, f"majority of {n}": vote}
+
+
+def pass_at(
+    n: int, task: Task, direction: Direction, sources: list[str], samples: list[list[Answer]], targets: list[str]
+) -> float:
+    """Share of sources with a right answer among the first n samples, right as the task's exact match has it."""
+    right = np.zeros(len(sources), bool)
+    for k in range(n):
+        rows = zip(sources, samples, targets, strict=True)
+        predictions = [Prediction(x, group[k].text, "", target) for x, group, target in rows]
+        right |= np.asarray(score_items(task, direction, predictions)["exact_match"].values, bool)
+    return float(right.mean())
 
 
 def main() -> None:
@@ -83,8 +94,7 @@ def main() -> None:
             scores = score_items(task, direction, predictions)
             rows[rule] = {name: float(np.mean(scores[name].values)) for name in ("exact_match", "rtc")}
         for n in (8, args.samples):
-            hits = [any(a.text == t for a in g[:n]) for g, t in zip(samples, targets, strict=True)]
-            rows[f"pass@{n}"] = {"exact_match": bootstrap_mean(np.array(hits, float)).mean}
+            rows[f"pass@{n}"] = {"exact_match": pass_at(n, task, direction, sources, samples, targets)}
         table[str(direction)] = rows
         print(f"{direction} ({len(sources)} items)")
         for rule, values in rows.items():

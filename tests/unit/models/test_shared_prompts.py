@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
@@ -105,3 +107,26 @@ def test_group_rows_gives_an_example_of_each_kind() -> None:
     example, kind = group_rows(rows)
     assert len(example) == 3
     assert torch.equal(rows[example[kind]], rows)
+
+
+def test_distributed_data_parallel_is_called_once_and_sees_every_gradient(tmp_path: Path) -> None:
+    """On each call it talks to the other processes, which may have other numbers of prompts and rows."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        model = build("llama")
+        wrapped = DistributedDataParallel(model, find_unused_parameters=True)
+        calls: list[int] = []
+        wrapped.register_forward_pre_hook(lambda *_: calls.append(1))
+        ids, mask, keep = group_batch([5, 9], [[3, 7], [4, 6]])
+        gradients = []
+        for callee in (wrapped, model):
+            model.zero_grad()
+            found = completion_log_probs(callee, ids, mask, keep)
+            assert found is not None and found[0] is not None
+            found[0].sum().backward()
+            gradients.append([p.grad.clone() for p in model.parameters()])
+    finally:
+        torch.distributed.destroy_process_group()
+    assert len(calls) == 1
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b)
