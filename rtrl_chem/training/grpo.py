@@ -47,7 +47,8 @@ class RoundTripGRPOTrainer(GRPOTrainer):
         inputs = super()._prepare_inputs(generation_batch)
         fresh = self._buffered_inputs is not None and self._buffered_inputs is not buffered
         if fresh and self.loss_type in _SUMMED and self.top_entropy_quantile == 1.0:
-            self._buffered_inputs = by_prompt(self._buffered_inputs, self.args.gradient_accumulation_steps)
+            least = NEGLIGIBLE if self._advantage_is_all else 0.0
+            self._buffered_inputs = by_prompt(self._buffered_inputs, self.args.gradient_accumulation_steps, least)
             inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
         return inputs
 
@@ -71,6 +72,12 @@ class RoundTripGRPOTrainer(GRPOTrainer):
         if found is None:
             return super()._get_per_token_logps_and_entropies(model, input_ids, attention_mask, logits_to_keep, **rest)
         return *found, None
+
+    @property
+    def _advantage_is_all(self) -> bool:
+        """Whether a sample without advantage has no gradient, and the loss is not a mean over samples."""
+        alone = self.beta == 0.0 and not self._entropy_bonus_enabled and not self.aux_loss_enabled
+        return alone and self.loss_type in ("dapo", "cispo")
 
     @property
     def _sharded(self) -> bool:
@@ -99,9 +106,14 @@ class RoundTripGRPOTrainer(GRPOTrainer):
 _SUMMED = ("dapo", "dr_grpo", "grpo", "cispo")
 
 
-def by_prompt(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]]:
+# Advantages below a thousandth (of a standard deviation of the rewards, as they are scaled) move nothing: groups whose
+# samples are all right, or all hopeless. In a naming run they are half of all samples.
+NEGLIGIBLE = 1e-3
+
+
+def by_prompt(batches: list[dict[str, Any]], window: int, least: float = 0.0) -> list[dict[str, Any]]:
     """The micro-batches of each optimizer step dealt anew: the samples of a prompt together, prompts of like length
-    together, padding cut off.
+    together, padding cut off, samples with a smaller advantage than `least` left out.
 
     The gradient is the same, as each step still accumulates over the same samples (`window` micro-batches), but a
     prompt is computed once for all of its samples (`models.shared_prompts`).
@@ -118,7 +130,10 @@ def by_prompt(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]
         }
         _, kind = group_rows(torch.cat([whole["prompt_ids"], whole["prompt_mask"]], dim=1))
         order = (whole["prompt_mask"].sum(1) * len(kind) + kind).argsort(stable=True)
-        for chunk in order.split(rows):
+        size = whole["advantages"].abs()
+        # No micro-batch may be empty.
+        counted = (size >= least) | (size >= size.sort(descending=True).values[len(part) - 1])
+        for chunk in order[counted[order]].tensor_split(len(part)):
             dealt.append(_trimmed({k: v[chunk] if _per_row(v, len(order)) else v for k, v in whole.items()}))
     return dealt
 

@@ -64,6 +64,23 @@ def test_dealing_by_prompt_cuts_the_padding_off() -> None:
     assert [tuple(b["old_per_token_logps"].shape) for b in dealt] == [(2, 2), (2, 9)]
 
 
+@given(st.lists(st.sampled_from([-2.0, -1e-5, 0.0, 1e-5, 1.0]), min_size=8, max_size=8), st.sampled_from([1, 2, 4]))
+def test_samples_without_advantage_are_left_out_but_no_micro_batch_is_empty(
+    advantages: list[float], window: int
+) -> None:
+    batches = micro_batches([(1 + i % 3, 1 + i % 4) for i in range(8)], rows=2)
+    for i, batch in enumerate(batches):
+        batch["advantages"] = torch.tensor(advantages[2 * i : 2 * i + 2])
+    dealt = by_prompt(batches, window, least=1e-3)
+    assert len(dealt) == len(batches)
+    assert all(len(batch["advantages"]) for batch in dealt)
+    for start in range(0, len(batches), window):
+        before, after = samples(batches[start : start + window]), samples(dealt[start : start + window])
+        assert set(after) <= set(before)
+        assert {s for s in before if abs(s[-1]) >= 1e-3} <= set(after)
+        assert any(abs(s[-1]) < 1e-3 for s in after) <= (sum(abs(s[-1]) >= 1e-3 for s in before) < window)
+
+
 @pytest.mark.parametrize("window", [1, 2])
 def test_what_belongs_to_the_whole_batch_is_left_alone(window: int) -> None:
     dealt = by_prompt(micro_batches([(3, 3)] * 4, rows=2), window)
