@@ -26,6 +26,7 @@ from rtrl_chem.tasks import Direction, load_task
 
 CONFIG = Path("configs/reproduce.yaml")
 ARMS: dict[str, list[str]] = json.loads((Path(__file__).parent / "reproduce_arms.json").read_text(encoding="utf8"))
+RL = "round-trip RL"  # the arm that the others are compared with
 SHOWN = {
     ("forward", "rtc"): "round trip, molecule -> name -> molecule, exact",
     ("forward", "exact_match"): "names exactly right",
@@ -76,26 +77,33 @@ def interval(gains: np.ndarray, resamples: int = 10_000) -> tuple[float, float]:
 
 
 def summarise(runs: dict[str, list[Path]]) -> dict[str, dict]:
-    """Mean before, mean after, gain with interval and per seed, for each arm and metric; training seconds per run."""
-    results: dict[str, dict] = {}
-    for arm, folders in runs.items():
-        results[arm] = {"seconds": [round(training_seconds(run)) for run in folders], "metrics": {}}
-        for (direction, metric), label in SHOWN.items():
+    """Mean before, mean after, gain with interval and per seed, for each arm and metric, and how far round-trip RL is
+    ahead of it (seeds and items paired); training seconds per run."""
+    results: dict[str, dict] = {
+        arm: {"seconds": [round(training_seconds(run)) for run in folders], "metrics": {}, "ahead": {}}
+        for arm, folders in runs.items()
+    }
+    for (direction, metric), label in SHOWN.items():
+        gains: dict[str, np.ndarray] = {}
+        for arm, folders in runs.items():
             pairs = [differences(run, direction, metric) for run in folders]
             if any(pair is None for pair in pairs):
                 continue
             before, after = (np.stack([pair[i] for pair in pairs if pair]) for i in (0, 1))
-            low, high = interval(after - before)
-            results[arm]["metrics"][label] = {
-                "before": float(before.mean()),
-                "after": float(after.mean()),
-                "gain": float((after - before).mean()),
-                "low": low,
-                "high": high,
-                "per_seed": [float(gain) for gain in (after - before).mean(1)],
-                "items": before.shape[1],
-            }
+            gains[arm] = after - before
+            levels = {"before": float(before.mean()), "after": float(after.mean()), "items": before.shape[1]}
+            per_seed = [float(gain) for gain in gains[arm].mean(1)]
+            results[arm]["metrics"][label] = levels | with_interval(gains[arm]) | {"per_seed": per_seed}
+        for arm in gains:
+            if arm != RL and RL in gains:
+                results[arm]["ahead"][label] = with_interval(gains[RL] - gains[arm])
     return results
+
+
+def with_interval(gains: np.ndarray) -> dict[str, float]:
+    """The mean of gains (seeds, items) and its interval."""
+    low, high = interval(gains)
+    return {"gain": float(gains.mean()), "low": low, "high": high}
 
 
 def training_seconds(run: Path) -> float:
@@ -105,17 +113,22 @@ def training_seconds(run: Path) -> float:
 
 def as_markdown(results: dict[str, dict]) -> str:
     """The table: a row per metric and arm, in per cent and percentage points."""
-    lines = ["| metric | arm | before | after | gain [95% interval] | gain of each seed |", "| --- " * 6 + "|"]
+    head = ["metric", "arm", "before", "after", "gain [95% interval]", "gain of each seed", f"{RL} is ahead by"]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for label in SHOWN.values():
         for arm, result in results.items():
             if row := result["metrics"].get(label):
                 seeds = ", ".join(f"{100 * gain:+.1f}" for gain in row["per_seed"])
-                gain = f"{100 * row['gain']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
-                lines.append(
-                    f"| {label} | {arm} | {100 * row['before']:.1f} | {100 * row['after']:.1f} | {gain} | {seeds} |"
-                )
+                levels = f"{100 * row['before']:.1f} | {100 * row['after']:.1f}"
+                ahead = points(result["ahead"].get(label))
+                lines.append(f"| {label} | {arm} | {levels} | {points(row)} | {seeds} | {ahead} |")
     times = "; ".join(f"{arm} {', '.join(map(str, result['seconds']))} s" for arm, result in results.items())
     return "\n".join([*lines, "", f"Training time of each seed, one thread: {times}.", ""])
+
+
+def points(row: dict[str, float] | None) -> str:
+    """A gain and its interval in percentage points; nothing for no row."""
+    return f"{100 * row['gain']:+.1f} [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]" if row else ""
 
 
 def main() -> None:
