@@ -16,6 +16,7 @@ from rtrl_chem import chem
 from rtrl_chem.errors import RtrlError
 from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, Prediction, write_json, write_predictions
 from rtrl_chem.evaluation.held_out import HeldOut, Item
+from rtrl_chem.evaluation.journal import Journal
 from rtrl_chem.evaluation.measure import Metrics, is_name, measure, route
 from rtrl_chem.evaluation.metrics import names
 from rtrl_chem.rewards.verdict import judge_batch
@@ -53,14 +54,16 @@ def evaluate(
     *,
     generate: Greedy | None = None,
     referee: Referee | None = None,
+    journal: Journal | None = None,
 ) -> dict[Direction, Metrics]:
     """Measure the policy in every direction that has held-out items, and write `out_dir/{forward,reverse}/`.
 
-    `generate` and `referee` default to the policy's greedy decoding and to OPSIN as `evaluation.referee` says. Of
-    several processes all must call this and all generate; the main one judges and writes, the others get {}.
+    `generate` and `referee` default to the policy's greedy decoding and to OPSIN as `evaluation.referee` says. What was
+    generated before an interruption comes from the `journal`. Of several processes all must call this and all generate;
+    the main one judges and writes, the others get {}.
     """
     task = policy.codec.task
-    generate = generate or _greedy(policy, config)
+    generate = generate or _greedy(policy, config, journal)
     referee = referee or opsin_referee(config.evaluation.referee)
     found = {}
     for direction in held_out.directions:
@@ -157,7 +160,7 @@ def _with_referee(p: Prediction, right: bool) -> Prediction:
     return Prediction(p.source, p.output, p.reconstruction, p.target, p.verdict, right)
 
 
-def _greedy(policy: Policy, config: Config) -> Greedy:
+def _greedy(policy: Policy, config: Config, journal: Journal | None) -> Greedy:
     from rtrl_chem.models.generate import generate
 
     def ask(direction: Direction, sources: list[str], advance: Callable[[int], None]) -> list[Answer]:
@@ -169,6 +172,7 @@ def _greedy(policy: Policy, config: Config) -> Greedy:
             max_new_tokens=config.evaluation_max_new_tokens,
             max_batch_tokens=config.evaluation.max_batch_tokens,
             on_progress=advance,
+            memory=journal.stage(direction.value, sources) if journal else None,
         )
         return [answer for (answer,) in answers]
 

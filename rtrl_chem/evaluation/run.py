@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rtrl_chem.data.bundled import is_bundled
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.held_out import HeldOut, build_held_out, held_out_items
+from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.measure import Metrics
 from rtrl_chem.evaluation.tables import metrics_table
 from rtrl_chem.tasks import Direction, Task, load_task
@@ -40,8 +41,10 @@ def evaluate(
     console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
     console.print(f"held-out items: {held_out.origin}", markup=False)
     out = out or Path("evaluations") / _slug(model or config.model.path)
+    journal = _journal(policy, config, model or config.model.path, out)
     with progress_bar(console) as on_progress:
-        found = round_trip.evaluate(policy, config, held_out, out, on_progress)
+        found = round_trip.evaluate(policy, config, held_out, out, on_progress, journal=journal)
+    journal.remove()
     if found:
         console.print(metrics_table(found, task))
         console.print(f"written to {out}", markup=False)
@@ -65,6 +68,30 @@ def load_for_evaluation(config: Config, model: str | None, task: Task) -> Policy
     if own.prompt_style is None and is_bundled(own.path) and Path(model).is_dir():
         whole["prompt_style"] = "compact"
     return load_policy(own.model_copy(update=whole), task)
+
+
+def _journal(policy: Policy, config: Config, model: str, out: Path) -> Journal:
+    """What this process has generated of this very evaluation before it was interrupted."""
+    import torch
+    import transformers
+
+    from rtrl_chem.models.processes import processes
+
+    world = processes()
+    settings = [config.evaluation_max_new_tokens, config.evaluation.max_batch_tokens, world.num_processes]
+    versions = [torch.__version__, transformers.__version__, str(policy.model.dtype), str(policy.model.device)]
+    prompts = [policy.codec.prompt(direction, "x") for direction in Direction]
+    key = fingerprint(*_weights(model), *map(str, settings), *versions, *prompts)
+    return Journal(out / f"answers-{world.process_index}.jsonl", key)
+
+
+def _weights(model: str) -> list[str]:
+    """What tells a model's weights apart without reading them: its name, or its files with sizes and times."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return [model]
+    files = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    return [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in files]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from accelerate.utils import gather_object
@@ -16,7 +16,15 @@ from rtrl_chem.models.decode import decode
 from rtrl_chem.models.processes import processes
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["generate", "inference_mode_of"]
+__all__ = ["Memory", "generate", "inference_mode_of"]
+
+
+class Memory(Protocol):
+    """Keeps the answers of finished batches; they are numbered in the order of generation."""
+
+    def get(self, batch: int) -> list[list[Answer]] | None: ...
+
+    def put(self, batch: int, groups: list[list[Answer]]) -> None: ...
 
 
 @contextmanager
@@ -52,20 +60,22 @@ def generate(
     temperature: float = 0.0,
     seed: int = 0,
     on_progress: Callable[[int], None] | None = None,
+    memory: Memory | None = None,
 ) -> list[list[Answer]]:
     """`num_samples` answers for each source, in the order given; greedy at temperature 0.
 
     `max_batch_tokens` bounds rows x (prompt + new tokens). Sampling draws from its own seeded generator state and
     leaves the caller's untouched. `on_progress` gets the number of sources finished since its last call. Under
-    several processes every one must call this: each generates its share, and all get everything.
+    several processes every one must call this: each generates its share, and all get everything. `memory` keeps the
+    answers of each batch as it is finished, and gives back those of an earlier call with the same arguments.
     """
     if temperature == 0.0 and num_samples > 1:
         raise ValueError(f"num_samples={num_samples} at temperature 0 would be {num_samples} equal answers")
     settings = _settings(codec, max_new_tokens, num_samples, temperature)
     world = processes()
     share = sources[world.process_index :: world.num_processes]
-    own_seed = seed + world.process_index
-    mine = _generate(model, codec, direction, share, settings, max_batch_tokens, own_seed, on_progress)
+    own_seed = seed * 1_000_003 + world.process_index
+    mine = _generate(model, codec, direction, share, settings, max_batch_tokens, own_seed, on_progress, memory)
     if world.num_processes == 1:
         return mine
     answers: list[list[Answer]] = [[] for _ in sources]
@@ -83,6 +93,7 @@ def _generate(
     max_batch_tokens: int,
     seed: int,
     on_progress: Callable[[int], None] | None,
+    memory: Memory | None,
 ) -> list[list[Answer]]:
     """`generate` in one process."""
     num_samples, sampled = settings.num_return_sequences, settings.do_sample
@@ -90,18 +101,30 @@ def _generate(
     answers: list[list[Answer]] = [[] for _ in sources]
     lengths = [(len(p) + settings.max_new_tokens) * num_samples for p in prompts]
     with torch.random.fork_rng(enabled=sampled), inference_mode_of(model):
-        if sampled:
-            torch.manual_seed(seed)
-        for batch in token_batches(lengths, max_batch_tokens):
-            ids, mask = left_pad([prompts[i] for i in batch], codec.tokenizer.pad_token_id, model.device)
-            written = model.generate(
-                input_ids=ids, attention_mask=mask, generation_config=settings, custom_generate=decode
-            )[:, ids.shape[1] :]
-            for row, tokens in enumerate(written.tolist()):
-                answers[batch[row // num_samples]].append(codec.read(direction, tokens))
+        for number, batch in enumerate(token_batches(lengths, max_batch_tokens)):
+            groups = memory.get(number) if memory else None
+            if groups is None:
+                if sampled:
+                    torch.manual_seed(seed * 1_000_003 + number)  # whether the batches before it were remembered or not
+                groups = _answer(model, codec, direction, [prompts[i] for i in batch], settings)
+                if memory:
+                    memory.put(number, groups)
+            for i, group in zip(batch, groups, strict=True):
+                answers[i] = group
             if on_progress:
                 on_progress(len(batch))
     return answers
+
+
+def _answer(
+    model: Any, codec: Codec, direction: Direction, prompts: list[list[int]], settings: GenerationConfig
+) -> list[list[Answer]]:
+    """The answers to one batch of prompts."""
+    ids, mask = left_pad(prompts, codec.tokenizer.pad_token_id, model.device)
+    written = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, custom_generate=decode)
+    read = [codec.read(direction, tokens) for tokens in written[:, ids.shape[1] :].tolist()]
+    n = settings.num_return_sequences
+    return [read[i : i + n] for i in range(0, len(read), n)]
 
 
 def _settings(codec: Codec, max_new_tokens: int, num_samples: int, temperature: float) -> GenerationConfig:
