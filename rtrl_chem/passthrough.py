@@ -106,7 +106,9 @@ def trainer_fields(algorithm: str) -> dict[str, list[str]]:
 def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
     """What is wrong with a `trainer:` section, one line for each key."""
     problems = _problems("trainer", trainer, trainer_fields(algorithm), OWNED, _elsewhere(algorithm))
-    for name, least in MINIMUM.items():
+    # One sample is no group for GRPO; expert iteration then learns every answer that passes the verdicts.
+    least_of = MINIMUM | ({"num_generations": 1} if algorithm == "expert_iteration" else {})
+    for name, least in least_of.items():
         value = trainer.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
             problems.append(f"trainer.{name}: got {value}, must be at least {least}")
