@@ -22,6 +22,10 @@ def test_fields_of_trl_pass(algorithm: str, trainer: dict[str, Any]) -> None:
     assert trainer_problems(trainer, algorithm) == []
 
 
+def test_expert_iteration_may_draw_one_sample_a_source() -> None:
+    assert trainer_problems({"num_generations": 1}, "expert_iteration") == []
+
+
 BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("misspelt", "grpo", {"lerning_rate": 1e-4}, "trainer.lerning_rate: unknown field; did you mean 'learning_rate'?"),
     ("nothing like it", "grpo", {"zzzzzz": 1}, "trainer.zzzzzz: unknown field; see `rtrl-chem schema`"),
