@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -74,7 +75,7 @@ def generate(
     settings = _settings(codec, max_new_tokens, num_samples, temperature)
     world = processes()
     share = sources[world.process_index :: world.num_processes]
-    own_seed = seed * 1_000_003 + world.process_index
+    own_seed = f"{seed} {world.process_index}"
     mine = _generate(model, codec, direction, share, settings, max_batch_tokens, own_seed, on_progress, memory)
     if world.num_processes == 1:
         return mine
@@ -91,7 +92,7 @@ def _generate(
     sources: list[str],
     settings: GenerationConfig,
     max_batch_tokens: int,
-    seed: int,
+    seed: str,
     on_progress: Callable[[int], None] | None,
     memory: Memory | None,
 ) -> list[list[Answer]]:
@@ -105,7 +106,8 @@ def _generate(
             groups = memory.get(number) if memory else None
             if groups is None:
                 if sampled:
-                    torch.manual_seed(seed * 1_000_003 + number)  # whether the batches before it were remembered or not
+                    # Its own seed: the batches before it may be remembered ones.
+                    torch.manual_seed(random.Random(f"{seed} {number}").getrandbits(63))
                 groups = _answer(model, codec, direction, [prompts[i] for i in batch], settings)
                 if memory:
                     memory.put(number, groups)

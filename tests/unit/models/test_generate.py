@@ -145,3 +145,11 @@ def test_answers_say_whether_they_were_cut(make_policy: Callable[..., Any]) -> N
     assert {answer.truncated for answer in answers if answer.tokens < 6} <= {False}
     assert any(answer.truncated for answer in answers)
     assert all(answer.tokens == 6 for answer in answers if answer.truncated)
+
+
+def test_any_seed_of_a_run_will_do(make_policy: Callable[..., Any]) -> None:
+    """A phase's seed is a hash of 31 bits or more."""
+    policy = make_policy()
+    seeds = [0, 1, 2**31 - 1, 2**63 - 1]
+    found = [write(policy, num_samples=3, temperature=1.0, seed=seed) for seed in seeds]
+    assert all(a != b for a, b in zip(found, found[1:], strict=False))
