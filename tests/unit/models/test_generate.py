@@ -152,4 +152,4 @@ def test_any_seed_of_a_run_will_do(make_policy: Callable[..., Any]) -> None:
     policy = make_policy()
     seeds = [0, 1, 2**31 - 1, 2**63 - 1]
     found = [write(policy, num_samples=3, temperature=1.0, seed=seed) for seed in seeds]
-    assert all(a != b for a, b in zip(found, found[1:], strict=False))
+    assert len({str(answers) for answers in found}) == len(seeds)
