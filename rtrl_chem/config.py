@@ -362,7 +362,21 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     for section, check in checks:
         if isinstance(raw.get(section), dict):
             problems += check(raw[section])
-    return problems
+    return problems + _reference_problems(raw.get("model"), raw.get("trainer"))
+
+
+def _reference_problems(model: Any, trainer: Any) -> list[str]:
+    """TRL loads the reference model of a KL term by name alone, with neither the GGUF file nor the model's own code."""
+    if not isinstance(model, dict) or not isinstance(trainer, dict) or model.get("lora"):
+        return []
+    beta = trainer.get("beta")
+    own = next((key for key in ("gguf_file", "trust_remote_code") if model.get(key)), None)
+    if own is None or isinstance(beta, bool) or not isinstance(beta, (int, float)) or beta == 0:
+        return []
+    return [
+        f"trainer.beta: got {beta}, must be 0 with model.{own}: the reference model cannot be loaded; or give model.lora, "
+        "which needs no second model"
+    ]
 
 
 def _task_problems(task: Any) -> list[str]:

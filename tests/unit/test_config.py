@@ -121,6 +121,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a style of nothing", {"model": {"path": "x", "prompt_style": 3}}, "must be the name of a style or a mapping"),
     ("a style without template", {"model": {"path": "x", "prompt_style": {"answer": "{answer}"}}}, "template: missing"),
     ("a LoRA field", {"model": {"path": "x", "lora": {"rnk": 8}}}, "model.lora.rnk: unknown field"),
+    (
+        "a reference model in GGUF",
+        {"model": {"path": "x", "gguf_file": "a.gguf"}, "trainer": {"beta": 0.1}},
+        "trainer.beta: got 0.1, must be 0 with model.gguf_file",
+    ),
     ("an unknown task", {"task": "namin"}, "did you mean 'naming'?"),
     ("a task file that is not there", {"task": "no/such.yaml"}, "task: task file no/such.yaml: cannot be read"),
     ("no data", {"data": {"field": "smiles"}}, "data: names no data; give molecules, outputs or pairs"),
