@@ -374,8 +374,8 @@ def _reference_problems(model: Any, trainer: Any) -> list[str]:
     if own is None or isinstance(beta, bool) or not isinstance(beta, (int, float)) or beta == 0:
         return []
     return [
-        f"trainer.beta: got {beta}, must be 0 with model.{own}: the reference model cannot be loaded; or give model.lora, "
-        "which needs no second model"
+        f"trainer.beta: got {beta}, must be 0 with model.{own}: the reference model cannot be loaded; or give "
+        "model.lora, which needs no second model"
     ]
 
 
