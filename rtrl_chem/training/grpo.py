@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import trl.trainer.utils
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -88,9 +89,9 @@ class RoundTripGRPOTrainer(GRPOTrainer):
         self, model: Any, ids: Any, mask: Any, keep: int, batch_size: int | None = None, **rest: Any
     ) -> tuple[Any, ...] | None:
         """Log-probabilities and entropies with prompts computed once, or None where that is not possible: the model
-        recomputes its activations (its cache is off), or takes more than tokens."""
+        recomputes its activations (its cache is off) or takes more than tokens, or TRL is too old."""
         more = {key for key, value in rest.items() if value is not None and value is not False}
-        if self._sharded or self.args.gradient_checkpointing or more - {"compute_entropy"}:
+        if not FUSED_HEAD or self._sharded or self.args.gradient_checkpointing or more - {"compute_entropy"}:
             return None
         found = []
         for part in torch.arange(len(ids)).split(batch_size or len(ids)):
@@ -102,6 +103,8 @@ class RoundTripGRPOTrainer(GRPOTrainer):
         return tuple(None if column[0] is None else torch.cat(column) for column in zip(*found, strict=True))
 
 
+# TRL gives models a head that returns log-probabilities since 1.15, which asks for Python 3.11.
+FUSED_HEAD = hasattr(trl.trainer.utils, "add_fused_lm_head")
 # Losses whose sum over an optimizer step does not depend on which samples share a micro-batch.
 _SUMMED = ("dapo", "dr_grpo", "grpo", "cispo")
 
