@@ -12,7 +12,7 @@ from rtrl_chem.models.shared_prompts import completion_log_probs, group_rows
 
 # Older versions have no such head, and nothing is shared then.
 pytest.importorskip("trl", minversion="1.15")
-from trl.trainer.utils import add_fused_lm_head  # noqa: E402
+from trl.trainer.utils import add_fused_lm_head
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 50}
 
