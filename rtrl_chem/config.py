@@ -23,6 +23,7 @@ from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, train
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
+    "Closed",
     "Config",
     "DataConfig",
     "EvaluationConfig",
@@ -96,15 +97,16 @@ Count = Annotated[int, Field(ge=1)]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 
 
-class _Closed(BaseModel):
-    """No unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"` is not 3."""
+class Closed(BaseModel):
+    """What is read from YAML: no unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"`
+    is not 3."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
-class ModelConfig(_Closed):
+class ModelConfig(Closed):
     """The model to train."""
 
     path: Text
@@ -126,7 +128,7 @@ class ModelConfig(_Closed):
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
 
 
-class DataConfig(_Closed):
+class DataConfig(Closed):
     """What to train on: at least one of molecules, outputs, pairs."""
 
     molecules: Text | None = None
@@ -148,7 +150,7 @@ class DataConfig(_Closed):
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
 
-class LikelihoodReward(_Closed):
+class LikelihoodReward(Closed):
     """How likely the frozen reverse model finds the source x, given the output y."""
 
     weight: Annotated[float, Field(ge=0)] = 1.0
@@ -159,7 +161,7 @@ class LikelihoodReward(_Closed):
     """token: the mean over x's tokens (of the probability: the geometric mean); sequence: the sum."""
 
 
-class FormatReward(_Closed):
+class FormatReward(Closed):
     """1 for an output in the right format, else 0 (F(y) of arXiv 2510.01527, Eq. 10)."""
 
     weight: Annotated[float, Field(ge=0)] = 0.2
@@ -174,7 +176,7 @@ class Rewards(TypedDict, total=False):
     format: Annotated[FormatReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
 
 
-class EvaluationConfig(_Closed):
+class EvaluationConfig(Closed):
     """How the model is measured before and after training."""
 
     size: Count = 1000
@@ -201,7 +203,7 @@ class EvaluationConfig(_Closed):
     """Measure before training; without it there is nothing to compare with."""
 
 
-class Config(_Closed):
+class Config(Closed):
     """A run of rtrl-chem."""
 
     task: Text
