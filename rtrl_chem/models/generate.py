@@ -159,7 +159,7 @@ def _answer(
 
 
 def _settings(codec: Codec, decoding: Decoding) -> GenerationConfig:
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "greedy": {"do_sample": False},
         "sampling": {"do_sample": True, "temperature": decoding.temperature, "top_k": 0, "top_p": decoding.top_p},
         "beam": {"do_sample": False, "num_beams": decoding.rows, "length_penalty": decoding.length_penalty},
@@ -171,5 +171,5 @@ def _settings(codec: Codec, decoding: Decoding) -> GenerationConfig:
         eos_token_id=codec.eos_token_ids,
         use_cache=True,
         disable_compile=True,
-        **{"num_beams": 1} | ways[decoding.method],
+        **({"num_beams": 1} | ways[decoding.method]),
     )
