@@ -31,10 +31,12 @@ __all__ = [
     "LikelihoodReward",
     "ModelConfig",
     "Rewards",
+    "apply_override",
     "config_from_mapping",
     "dump_config",
     "json_schema",
     "load_config",
+    "read_mapping",
 ]
 
 # TRL's default; what a model may write where nobody says.
@@ -256,9 +258,9 @@ class Config(Closed):
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """The config in a YAML file, with `a.b=v` overrides (v read as YAML); ConfigError with every problem of both."""
-    raw, problems = _read(Path(path))
+    raw, problems = read_mapping(Path(path))
     for override in overrides:
-        problems += _override(raw, override)
+        problems += apply_override(raw, override)
     return _build(raw, problems, str(path))
 
 
@@ -268,7 +270,8 @@ def config_from_mapping(raw: Mapping[str, Any], where: str = "config") -> Config
     return _build(dict(raw), [], where)
 
 
-def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
+def read_mapping(path: Path) -> tuple[dict[Any, Any], list[str]]:
+    """The keys and values in a YAML file, and what is wrong with single keys; ConfigError if it holds none."""
     try:
         raw, problems = strict_yaml.parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -283,7 +286,7 @@ def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
     return raw, problems
 
 
-def _override(raw: dict[Any, Any], override: str) -> list[str]:
+def apply_override(raw: dict[Any, Any], override: str) -> list[str]:
     """Put `a.b=v` into `raw`; returns what is wrong with it."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")

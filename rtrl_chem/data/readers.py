@@ -122,11 +122,15 @@ def usual_names(domain: Domain) -> list[str]:
 
 
 def open_rows(
-    path: str | Path, columns: Columns, format: str | None = None, split: str = "train"
+    path: str | Path,
+    columns: Columns,
+    format: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
 ) -> tuple[str, Iterator[Row]]:
     """(name for messages, rows) of a file, a `bundled:` set or a Hub data set id `org/name`.
 
-    `format` overrides what the file's ending says; `split` is for the Hub. Raises ConfigError where the call is wrong
+    `format` overrides what the file's ending says; `split` and `revision` are for the Hub. Raises ConfigError where the call is wrong
     (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while iterating.
     """
     if is_bundled(path):
@@ -134,7 +138,7 @@ def open_rows(
         return str(path), _guard(str(path), _file_rows(file, columns, "tsv"))
     file = Path(path).expanduser()
     if _is_hub_id(str(path), file, format):
-        return str(path), _hub_rows(str(path), split, columns)
+        return str(path), _hub_rows(str(path), split, columns, revision)
     _check_file(file)
     return str(path), _guard(str(path), _file_rows(file, columns, format or _format_of(file)))
 
@@ -387,11 +391,11 @@ def _texts(column: Any) -> list[Any]:
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
-def _hub_rows(name: str, split: str, columns: Columns) -> Iterator[Row]:
+def _hub_rows(name: str, split: str, columns: Columns, revision: str | None) -> Iterator[Row]:
     import datasets
 
     try:
-        table = datasets.load_dataset(name, split=split)
+        table = datasets.load_dataset(name, split=split, revision=revision)
     # The Hub's client raises everything from ConnectionError to ValueError; to the user they are one event.
     except Exception as error:
         raise CorpusError(
