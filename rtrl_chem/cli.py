@@ -21,6 +21,7 @@ from rtrl_chem import __version__
 from rtrl_chem.config import Config, json_schema, load_config
 from rtrl_chem.errors import ConfigError, RtrlError
 from rtrl_chem.preflight import look_up
+from rtrl_chem.tasks import Direction
 
 __all__ = ["app", "main"]
 
@@ -75,6 +76,58 @@ def evaluate(
         from rtrl_chem.evaluation.run import evaluate as run
 
         run(loaded, model, out)
+
+
+@app.command()
+def metrics(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="JSON Lines, or MolT5's TSV.")],
+    task: Annotated[str, typer.Option("--task", metavar="T", help="naming, reaction, captioning or a task's YAML.")],
+    direction: Annotated[
+        Direction | None, typer.Option("--direction", help="Which way the outputs go; told by the rows if not given.")
+    ] = None,
+    compat: Annotated[
+        str | None, typer.Option("--compat", metavar="DIALECT", help="Print what molt5, smolinstruct or rxn prints.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    vocabulary: Annotated[
+        Path | None, typer.Option("--vocab", metavar="FILE", help="Word pieces for captions: SciBERT's vocab.txt.")
+    ] = None,
+    wordnet: Annotated[
+        Path | None, typer.Option("--wordnet", metavar="DIR", help="WordNet's files for METEOR, if not installed.")
+    ] = None,
+    fcd: Annotated[
+        bool | None, typer.Option("--fcd/--no-fcd", help="Fréchet ChemNet distance; default: under molt5 only.")
+    ] = None,
+    opsin: Annotated[bool, typer.Option("--opsin/--no-opsin", help="Let OPSIN read names.")] = True,
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap resamples.")] = 1_000,
+    confidence: Annotated[float, typer.Option("--confidence", help="Of the intervals, between 0 and 1.")] = 0.95,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Processes to use; default: by the number of rows.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Measure any model's saved outputs: the field's metrics with intervals, or a reference script's numbers."""
+    with _errors_on_one_line(debug):
+        if not 0 < confidence < 1:
+            raise ConfigError(f"--confidence: got {confidence}, must be between 0 and 1, such as 0.95")
+        from rtrl_chem.evaluation.saved import Request, measure_saved
+
+        request = Request(
+            path=predictions,
+            task=task,
+            direction=direction,
+            compat=compat,
+            vocabulary=vocabulary,
+            wordnet=wordnet,
+            fcd=fcd,
+            opsin=opsin,
+            resamples=resamples,
+            confidence=confidence,
+            seed=seed,
+            processes=processes,
+        )
+        measure_saved(request, as_json)
 
 
 @app.command()

@@ -27,7 +27,7 @@ from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 if TYPE_CHECKING:
     from rtrl_chem.tasks import Domain
 
-__all__ = ["FORMATS", "Columns", "Row", "open_rows"]
+__all__ = ["FORMATS", "Columns", "Row", "open_lines", "open_rows"]
 
 FORMATS = {
     ".smi": "smi",
@@ -188,9 +188,30 @@ def _file_rows(file: Path, columns: Columns, format: str) -> Iterator[Row]:
         if format == "parquet":
             yield from _parquet_rows(raw, columns)
             return
-        # newline=None: LF, CRLF and CR end a line alike; utf-8-sig drops a byte order mark.
-        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=None) as handle:
-            yield from readers[format]((line.rstrip("\n") for line in handle), columns)
+        with _decoded(raw) as lines:
+            yield from readers[format](lines, columns)
+
+
+@contextmanager
+def open_lines(path: str | Path) -> Iterator[Iterator[str]]:
+    """The lines of any text file, gzipped or not, without their ends; bytes that are not UTF-8 are `surrogateescape`d.
+
+    ConfigError if it is missing or a folder, CorpusError if it is UTF-16, a damaged archive or cannot be read.
+    """
+    file = Path(path).expanduser()
+    _check_file(file)
+    try:
+        with _open_binary(file) as raw, _decoded(raw) as lines:
+            yield lines
+    except (EOFError, zlib.error, OSError) as error:
+        raise CorpusError(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def _decoded(raw: IO[bytes]) -> Iterator[Iterator[str]]:
+    # newline=None: LF, CRLF and CR end a line alike; utf-8-sig drops a byte order mark.
+    with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=None) as handle:
+        yield (line.rstrip("\n") for line in handle)
 
 
 @contextmanager

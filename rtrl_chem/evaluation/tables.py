@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -13,9 +13,11 @@ from rtrl_chem.evaluation.measure import Metrics, Unit, Value, route
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
+    from rtrl_chem.evaluation.metrics.score import Estimate
+    from rtrl_chem.evaluation.scoring import Measured
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
-__all__ = ["metrics_table", "table"]
+__all__ = ["dialect_table", "metrics_table", "saved_table", "table"]
 
 
 def table(summary: Summary) -> Table:
@@ -40,6 +42,39 @@ def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
         for value in found.values.values():
             shown.add_row(Text(value.label), Text(_number(value.value, value.unit)), Text(_interval(value)))
     return _with_notes(shown, metrics)
+
+
+def saved_table(measured: Measured, title: str) -> Table:
+    """The metrics of saved predictions: value, interval, how many items that is a mean of, and which."""
+    headings = ("value", f"{measured.confidence:.0%} CI", "n")
+    shown = _empty(title, headings)
+    shown.add_column("denominator")
+    for found in measured.metrics.values():
+        cells = (_number(found.value, found.unit), _bounds(found), f"{found.n:,}", found.denominator)
+        shown.add_row(Text(found.label), *map(Text, cells))
+    return _captioned(shown, measured.not_measured)
+
+
+def dialect_table(values: Mapping[str, Any], not_measured: Mapping[str, str], title: str) -> Table:
+    """The numbers of a reference script by its names; those by rank on one line each."""
+    shown = _empty(title, ("value",))
+    for name, value in values.items():
+        ranked = {f"{name}, {k}": one for k, one in value.items()} if isinstance(value, dict) else {name: value}
+        for label, one in ranked.items():
+            shown.add_row(Text(label), Text(f"{one:.6f}" if isinstance(one, float) else str(one)))
+    return _captioned(shown, not_measured)
+
+
+def _bounds(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return "-"
+    return f"[{_number(found.low, found.unit)}, {_number(found.high, found.unit)}]"
+
+
+def _captioned(shown: Table, not_measured: Mapping[str, str]) -> Table:
+    notes = [f"not measured: {name} ({reason})" for name, reason in not_measured.items()]
+    shown.caption = Text("\n".join(notes)) if notes else None
+    return shown
 
 
 def _empty(title: str, headings: tuple[str, ...]) -> Table:
@@ -67,7 +102,9 @@ def _with_notes(shown: Table, directions: Mapping[Direction, Changes] | Mapping[
 
 
 def _number(value: float, unit: Unit) -> str:
-    return f"{100 * value:.1f}%" if unit == "share" else f"{value:.3f}"
+    if unit == "share":
+        return f"{100 * value:.1f}%"
+    return f"{value:.3f}" if unit == "similarity" else f"{value:.2f}"
 
 
 def _interval(value: Value) -> str:
