@@ -1,4 +1,4 @@
-"""Atom maps, the numbers that tie atoms of a product to those of the reactants: an answer key where products are asked."""
+"""Atom maps: numbers that tie atoms of a product to those of the reactants, an answer key where either is asked for."""
 
 from __future__ import annotations
 

@@ -130,8 +130,9 @@ def open_rows(
 ) -> tuple[str, Iterator[Row]]:
     """(name for messages, rows) of a file, a `bundled:` set or a Hub data set id `org/name`.
 
-    `format` overrides what the file's ending says; `split` and `revision` are for the Hub. Raises ConfigError where the call is wrong
-    (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while iterating.
+    `format` overrides what the file's ending says; `split` and `revision` are for the Hub. Raises ConfigError where the
+    call is wrong (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while
+    iterating.
     """
     if is_bundled(path):
         file = bundled_path(str(path))

@@ -1,4 +1,4 @@
-"""The rows of a suite: found below --data, in the package or on the Hub; read, repaired, and every one accounted for."""
+"""The rows of a suite: found below --data, in the package or on the Hub; repaired, and every one accounted for."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Item:
 class Items:
     """The items of a part in file order. `rows_in` = rows kept + rows set aside, before the size limit.
 
-    `repaired` counts rows whose doubled backslashes were undone, `unreadable` items whose x or label should be a structure
-    and is none: they stay, or the denominator would depend on RDKit.
+    `repaired` counts rows whose doubled backslashes were undone, `unreadable` items whose x or label should be a
+    structure and is none: they stay, or the denominator would depend on RDKit.
     """
 
     items: list[Item]
