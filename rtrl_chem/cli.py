@@ -61,21 +61,81 @@ def train(
 
 @app.command()
 def evaluate(
-    config: ConfigPath,
-    model: Annotated[str, typer.Option("--model", metavar="PATH", help="The model to measure.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="SUITE|CONFIG", help="A suite of eval/ by name, or a YAML file of a suite or a run."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="PATH", help="The model to measure.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="PATH", help="Labelled pairs instead of the config's held-out data.")
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="Suite: folder of local copies, instead of the Hub. Config: labelled pairs, instead of its own.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where predictions and metrics go.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Option("--part", metavar="NAME", help="Of a suite only this part; repeatable.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A B", help="Two evaluations' folders, or two prediction files: B minus A."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="T", help="Of two prediction files: what they answer.")
+    ] = None,
+    direction: Annotated[
+        Direction | None, typer.Option("--direction", help="Of two prediction files; told by the rows if not given.")
+    ] = None,
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
-    """Measure a model on held-out data: metrics.json, predictions.jsonl and a table."""
+    """Measure a model on a suite or on a config's held-out data; or compare two such measurements."""
     with _errors_on_one_line(debug):
-        loaded = load_config(config, [*(overrides or []), *_held_out(data)])
-        from rtrl_chem.evaluation.run import evaluate as run
+        if compare is not None:
+            _compare(compare, what, model, task, direction, out)
+        elif what is None or model is None:
+            raise ConfigError("evaluate: give SUITE or CONFIG and --model PATH, or --compare A B")
+        elif task is not None or direction is not None:
+            raise ConfigError("--task, --direction: only --compare takes them; a suite and a config say it themselves")
+        else:
+            _evaluate(what, model, data, out, overrides or [], parts or [])
 
-        run(loaded, model, out)
+
+def _evaluate(
+    what: str, model: str, data: str | None, out: Path | None, overrides: list[str], parts: list[str]
+) -> None:
+    from rtrl_chem.evaluation.suites.schema import is_suite, load_suite
+
+    if is_suite(what):
+        # JSON is YAML with every quote in place, whatever characters a path has.
+        suite = load_suite(what, [f"model.path={json.dumps(model)}", *overrides]).only(parts)
+        from rtrl_chem.evaluation.suites.run import evaluate_suite
+
+        evaluate_suite(suite, Path(data) if data is not None else None, out)
+        return
+    if parts:
+        raise ConfigError(f"--part {parts[0]}: {what} is a config, which has no parts; give a suite")
+    loaded = load_config(what, [*overrides, *_held_out(data)])
+    from rtrl_chem.evaluation.run import evaluate as run
+
+    run(loaded, model, out)
+
+
+def _compare(
+    sides: tuple[Path, Path],
+    what: str | None,
+    model: str | None,
+    task: str | None,
+    direction: Direction | None,
+    out: Path | None,
+) -> None:
+    if what is not None or model is not None:
+        raise ConfigError("--compare A B reads what two evaluations wrote: leave SUITE, CONFIG and --model out")
+    from rtrl_chem.evaluation.compare import compare as run
+
+    run(*sides, task=task, direction=direction, out=out)
 
 
 @app.command()

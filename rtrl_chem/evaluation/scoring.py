@@ -25,7 +25,7 @@ from rtrl_chem.evaluation.metrics.workers import map_chunks
 from rtrl_chem.evaluation.predictions import Row, SavedPredictions
 from rtrl_chem.tasks import Direction, Task
 
-__all__ = ["Measured", "Options", "infer_direction", "score_saved"]
+__all__ = ["Measured", "Options", "infer_direction", "item_scores", "score_saved"]
 
 Array = NDArray[Any]  # flags, counts and scores, by family
 
@@ -75,18 +75,30 @@ def score_saved(
 ) -> Measured:
     """Every metric that applies to the predictions under the sound defaults: all rows count, invalid is wrong."""
     found = Measured(task.name, direction, predictions.counts(), options.confidence, options.resamples, options.seed)
-    plan = _Plan.of(predictions, task, direction, options, found.not_measured)
-    rows = _with_referee(plan, predictions.rows, options, found.not_measured)
-    chunks = map_chunks(partial(_measure_chunk, plan), rows, options.processes, on_progress)
-    tables = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-    scores = _scores(plan, tables)
+    scores = item_scores(predictions, task, direction, options, found.not_measured, on_progress)
     for name, value in estimate(scores, options.resamples, options.seed, options.confidence).items():
         if np.isnan(value.value):
             found.not_measured[name] = f"no {value.denominator}"
         else:
             found.metrics[name] = value
-    _add_fcd(predictions, plan, options, found)
+    if predictions.labelled and task.output(direction).is_structure:
+        _add_fcd(predictions, options, found)
     return found
+
+
+def item_scores(
+    predictions: SavedPredictions,
+    task: Task,
+    direction: Direction,
+    options: Options,
+    not_measured: dict[str, str],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Score]:
+    """Every metric item by item, in the order of a report; `not_measured` gets those that there cannot be."""
+    plan = _Plan.of(predictions, task, direction, options, not_measured)
+    rows = _with_referee(plan, predictions.rows, options, not_measured)
+    chunks = map_chunks(partial(_measure_chunk, plan), rows, options.processes, on_progress)
+    return _scores(plan, {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]})
 
 
 def infer_direction(task: Task, predictions: SavedPredictions) -> Direction:
@@ -257,10 +269,8 @@ def _scores(plan: _Plan, tables: Mapping[str, Array]) -> list[Score]:
     return found
 
 
-def _add_fcd(predictions: SavedPredictions, plan: _Plan, options: Options, found: Measured) -> None:
+def _add_fcd(predictions: SavedPredictions, options: Options, found: Measured) -> None:
     """FCD has no interval: it grows as molecules repeat, so that resampled sets are all farther away than the set."""
-    if not plan.structures:
-        return
     if not options.fcd:
         found.not_measured["fcd"] = "not asked for (--fcd); it takes torch and some time"
         return

@@ -13,11 +13,12 @@ from rtrl_chem.evaluation.measure import Metrics, Unit, Value, route
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
+    from rtrl_chem.evaluation.compare import Comparison, Difference
     from rtrl_chem.evaluation.metrics.score import Estimate
     from rtrl_chem.evaluation.scoring import Measured
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
-__all__ = ["dialect_table", "metrics_table", "saved_table", "table"]
+__all__ = ["comparison_table", "dialect_table", "metrics_table", "saved_table", "table"]
 
 
 def table(summary: Summary) -> Table:
@@ -53,6 +54,18 @@ def saved_table(measured: Measured, title: str) -> Table:
         cells = (_number(found.value, found.unit), _bounds(found), f"{found.n:,}", found.denominator)
         shown.add_row(Text(found.label), *map(Text, cells))
     return _captioned(shown, measured.not_measured)
+
+
+def comparison_table(comparison: Comparison, a: str, b: str, confidence: float) -> Table:
+    """Two models on the same items: the headline of the suite, or everything where there is none."""
+    headings = ("A", "B", f"B - A with {confidence:.0%} CI", "wins/losses/ties")
+    shown = _empty(f"{comparison.name}: {comparison.n:,} items; A is {a}, B is {b}", headings)
+    for name in comparison.headline or comparison.metrics:
+        found = comparison.metrics[name]
+        values = (_number(found.a, found.unit), _number(found.b, found.unit))
+        counts = f"{found.wins:,}/{found.losses:,}/{found.ties:,}"
+        shown.add_row(Text(found.label), *map(Text, (*values, _difference(found), counts)))
+    return _captioned(shown, {} if comparison.headline else comparison.not_measured)
 
 
 def dialect_table(values: Mapping[str, Any], not_measured: Mapping[str, str], title: str) -> Table:
@@ -111,7 +124,7 @@ def _interval(value: Value) -> str:
     return f"[{_number(value.low, value.unit)}, {_number(value.high, value.unit)}]"
 
 
-def _difference(change: Change) -> str:
+def _difference(change: Change | Difference) -> str:
     difference, low, high = (_signed(x, change.unit) for x in (change.difference, change.low, change.high))
     return f"{difference} [{low}, {high}]"
 

@@ -251,9 +251,29 @@ class Suite(Closed):
     fcd: bool = False
     """Measure the Fréchet ChemNet distance; it takes a while."""
 
+    @property
+    def part_names(self) -> list[str]:
+        """Parts, texts and questions: each has a folder of results."""
+        return [*self.parts, *self.texts, *self.questions]
+
+    def only(self, names: Iterable[str]) -> Self:
+        """The suite with these parts alone, or with all if none is named; ConfigError for a name that it has not."""
+        wanted = set(names)
+        if not wanted:
+            return self
+        if unknown := sorted(wanted.difference(self.part_names)):
+            raise ConfigError(f"--part {unknown[0]}: {self.name} has none; {did_you_mean(unknown[0], self.part_names)}")
+        groups = {key: getattr(self, key) for key in ("parts", "texts", "questions")}
+        kept = {key: {n: p for n, p in group.items() if n in wanted} for key, group in groups.items()}
+        return self.model_copy(update=kept)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        every = [*self.parts.items(), *self.texts.items(), *self.questions.items()]
+        every: list[tuple[str, Part | TextPart | QuestionPart]] = [
+            *self.parts.items(),
+            *self.texts.items(),
+            *self.questions.items(),
+        ]
         if not every:
             raise ValueError("measures nothing; give parts, texts or questions")
         names = [name for name, _ in every]
