@@ -201,6 +201,8 @@ class EvaluationConfig(Closed):
     """Let OPSIN read names back, where Java and py2opsin are present."""
     every_round: bool = False
     """Measure after every round too."""
+    guard: Text | None = None
+    """Suite of texts and questions, `guard` or a file: what training cost elsewhere, measured with the rest."""
     before: bool = True
     """Measure before training; without it there is nothing to compare with."""
 

@@ -23,10 +23,11 @@ from rtrl_chem.evaluation.metrics.score import Score, Unit
 from rtrl_chem.evaluation.metrics.workers import processes_for
 from rtrl_chem.evaluation.predictions import Row, SavedPredictions, read_saved
 from rtrl_chem.evaluation.scoring import Options, infer_direction, item_scores
+from rtrl_chem.evaluation.suites.guard import guard_scores, read_records
 from rtrl_chem.evaluation.tables import comparison_table
 from rtrl_chem.tasks import Direction, load_task
 
-__all__ = ["Comparison", "Difference", "compare", "compare_scores"]
+__all__ = ["Comparison", "Difference", "compare", "compare_guard", "compare_scores"]
 
 COMPARISON_FILE = "comparison.json"
 # Everything else is better when it is higher.
@@ -87,7 +88,7 @@ def compare(
         found[name] = _compare_files(name, first, second, task, direction, (resamples, seed, confidence))
         console.print(comparison_table(found[name], str(a), str(b), confidence))
     if out is not None:
-        record = {"a": str(a), "b": str(b), "interval": "paired bootstrap of B - A, percentile"}
+        record: dict[str, Any] = {"a": str(a), "b": str(b), "interval": "paired bootstrap of B - A, percentile"}
         record |= {"confidence": confidence, "resamples": resamples, "seed": seed}
         parts = {name: asdict(comparison) for name, comparison in found.items()}
         write_json(out / COMPARISON_FILE, record | {"parts": parts})
@@ -117,7 +118,7 @@ def compare_scores(
 def _difference(
     a: Score, b: Score, drawn_a: NDArray[np.float64], drawn_b: NDArray[np.float64], confidence: float
 ) -> Difference:
-    values = [float(score.combine(score.statistics.sum(axis=0))) for score in (a, b)]
+    was, now = (float(score.combine(score.statistics.sum(axis=0))) for score in (a, b))
     differences = b.combine(drawn_b) - a.combine(drawn_a)
     # A resample may hold no item of a small denominator; it says nothing about the mean over that denominator.
     differences = differences[np.isfinite(differences)]
@@ -126,9 +127,16 @@ def _difference(
     better = (b.items - a.items) * (-1 if a.name in _LOWER_IS_BETTER else 1)
     wins, losses = int((better > 0).sum()), int((better < 0).sum())
     ties = len(better) - wins - losses
-    return Difference(
-        a.label, a.unit, *values, values[1] - values[0], float(low), float(high), len(better), wins, losses, ties
-    )
+    return Difference(a.label, a.unit, was, now, now - was, float(low), float(high), len(better), wins, losses, ties)
+
+
+def compare_guard(name: str, a: Path, b: Path, bootstrap: tuple[int, int, float]) -> Comparison:
+    """Two predictions files of texts or questions, B - A."""
+    first, second = read_records(a), read_records(b)
+    keys = [[(row.get("text"), row.get("question"), row.get("choices")) for row in rows] for rows in (first, second)]
+    if keys[0] != keys[1]:
+        raise RtrlError(f"{a} and {b}: not the same texts or questions; evaluate both on one file")
+    return Comparison(name, len(first), compare_scores(guard_scores(first), guard_scores(second), *bootstrap))
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -162,10 +170,12 @@ def _compare_files(
 ) -> Comparison:
     about, other = _about(a), _about(b)
     where = f"{a} and {b}"
-    for key in ("task", "direction"):
+    for key in ("task", "direction", "kind"):
         if about.get(key) != other.get(key) and about.get(key) is not None and other.get(key) is not None:
             raise RtrlError(f"{where}: {key} {about[key]} and {other[key]}; evaluate both alike")
     known = about | other
+    if "kind" in known:
+        return compare_guard(name, a, b, bootstrap)
     task_name = task_name or known.get("task")
     if task_name is None:
         raise ConfigError(f"--task: missing; {a} has no {METRICS_FILE} beside it that says what it answers")
@@ -175,7 +185,7 @@ def _compare_files(
     reasons: dict[str, str] = {}
     options = Options(processes=processes_for(len(first.rows)))
     scores = [item_scores(saved, task, way, options, reasons) for saved in (first, second)]
-    differences = compare_scores(*scores, *bootstrap)
+    differences = compare_scores(scores[0], scores[1], *bootstrap)
     missing = {metric: reason for metric, reason in reasons.items() if metric not in differences}
     headline = tuple(metric for metric in known.get("headline", ()) if metric in differences)
     return Comparison(name, len(first.rows), differences, missing, headline)
@@ -198,8 +208,8 @@ def _matched(a: SavedPredictions, b: SavedPredictions, where: str) -> tuple[Save
     if wanted != given:
         only = sum((wanted - given).values()), sum((given - wanted).values())
         raise RtrlError(
-            f"{where}: not the same items ({only[0]} of {len(a.rows)} are only in the first, {only[1]} of {len(b.rows)} "
-            "only in the second); evaluate both on one set, whole and with the same labels"
+            f"{where}: not the same items ({only[0]} of {len(a.rows)} are only in the first, {only[1]} of "
+            f"{len(b.rows)} only in the second); evaluate both on one set, whole and with the same labels"
         )
     rows = [queues[row.source, row.target].pop(0) for row in a.rows]
     return a, SavedPredictions(b.path, rows, b.rows_in, b.set_aside)

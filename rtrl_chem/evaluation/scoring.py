@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtrl_chem import chem
-from rtrl_chem.errors import RtrlError
 from rtrl_chem.evaluation.files import Prediction
 from rtrl_chem.evaluation.measure import METRICS, is_name, score_items
-from rtrl_chem.evaluation.metrics import captions, fcd, names, reactions, structures
+from rtrl_chem.evaluation.metrics import captions, fcd, reactions, structures
 from rtrl_chem.evaluation.metrics.score import Estimate, Score, Unavailable, estimate, mean_score
 from rtrl_chem.evaluation.metrics.workers import map_chunks
 from rtrl_chem.evaluation.predictions import Row, SavedPredictions
+from rtrl_chem.evaluation.referee import opsin_referee, read_names
 from rtrl_chem.tasks import Direction, Task
 
 __all__ = ["Measured", "Options", "infer_direction", "item_scores", "score_saved"]
@@ -188,22 +187,14 @@ def _with_referee(
     plan: _Plan, rows: Sequence[Row], options: Options, not_measured: dict[str, str]
 ) -> list[tuple[Row, bool | None]]:
     """Each row with OPSIN's word on its name, None where there is none."""
-    named = is_name(plan.task.output(plan.direction)) and plan.task.source(plan.direction).is_structure
-    if not named:
+    if not is_name(plan.task.output(plan.direction)):
         return [(row, None) for row in rows]
-    opsin = chem.Opsin()
-    if not options.opsin or not opsin.available():
-        absent = (
-            "OPSIN not installed (needs Java and `rtrl-chem[opsin]`)" if options.opsin else "not asked for (--no-opsin)"
-        )
+    referee = opsin_referee(options.opsin, "not asked for (--no-opsin)")
+    sources, outputs = [row.source for row in rows], [row.output for row in rows]
+    right, absent = read_names(plan.task, plan.direction, sources, outputs, referee)
+    if right is None:
         not_measured["referee"] = absent
         return [(row, None) for row in rows]
-    try:
-        read = opsin.read([row.output for row in rows])
-    except RtrlError as error:
-        not_measured["referee"] = str(error)
-        return [(row, None) for row in rows]
-    right = names.read_back(read, [row.source for row in rows], plan.task.equality)
     return list(zip(rows, right, strict=True))
 
 

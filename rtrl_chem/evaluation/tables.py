@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from rtrl_chem.evaluation.compare import Comparison, Difference
     from rtrl_chem.evaluation.metrics.score import Estimate
     from rtrl_chem.evaluation.scoring import Measured
+    from rtrl_chem.evaluation.suites.guard import Guarded
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
-__all__ = ["comparison_table", "dialect_table", "metrics_table", "saved_table", "table"]
+__all__ = ["comparison_table", "dialect_table", "guard_table", "metrics_table", "saved_table", "table"]
 
 
 def table(summary: Summary) -> Table:
@@ -27,11 +28,19 @@ def table(summary: Summary) -> Table:
     shown = _empty(f"{summary.task}: before and after training", headings)
     for direction, changes in summary.directions.items():
         _start_section(shown, direction, changes.route, changes.n)
-        for change in changes.metrics.values():
-            cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
-            # Text, because rich would take the brackets of an interval for markup.
-            shown.add_row(Text(change.label), *map(Text, cells))
+        _add_changes(shown, changes)
+    for name, changes in summary.guard.items():
+        shown.add_section()
+        shown.add_row(Text(f"guard: {name}, {changes.n:,} items", style="bold"))
+        _add_changes(shown, changes)
     return _with_notes(shown, summary.directions)
+
+
+def _add_changes(shown: Table, changes: Changes) -> None:
+    for change in changes.metrics.values():
+        cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
+        # Text, because rich would take the brackets of an interval for markup.
+        shown.add_row(Text(change.label), *map(Text, cells))
 
 
 def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
@@ -54,6 +63,15 @@ def saved_table(measured: Measured, title: str) -> Table:
         cells = (_number(found.value, found.unit), _bounds(found), f"{found.n:,}", found.denominator)
         shown.add_row(Text(found.label), *map(Text, cells))
     return _captioned(shown, measured.not_measured)
+
+
+def guard_table(title: str, guarded: Guarded) -> Table:
+    """The headline of texts or questions."""
+    shown = _empty(title, ("value", f"{guarded.confidence:.0%} CI"))
+    for name in guarded.headline:
+        found = guarded.metrics[name]
+        shown.add_row(Text(found.label), Text(_number(found.value, found.unit)), Text(_bounds(found)))
+    return shown
 
 
 def comparison_table(comparison: Comparison, a: str, b: str, confidence: float) -> Table:

@@ -28,8 +28,9 @@ from rtrl_chem.evaluation.predictions import Row, SavedPredictions, read_saved
 from rtrl_chem.evaluation.run import model_for_evaluation, progress_bar, versions, weights
 from rtrl_chem.evaluation.scoring import Measured, Options, item_scores, score_saved
 from rtrl_chem.evaluation.suites.data import Item, Items, read_items
+from rtrl_chem.evaluation.suites.guard import QUESTION, measure_guard
 from rtrl_chem.evaluation.suites.schema import Part, Suite
-from rtrl_chem.evaluation.tables import saved_table
+from rtrl_chem.evaluation.tables import guard_table, saved_table
 from rtrl_chem.models.decoding import Decoding
 from rtrl_chem.tasks import Direction, Task
 from rtrl_chem.tasks.base import fill
@@ -78,6 +79,7 @@ def evaluate_suite(
         if measured is not None:
             found[name] = measured
             console.print(_headline(suite, name, part, measured))
+    _run_guard(session, data_dir, out, console)
     session.journal.remove()
     console.print(f"written to {out}", markup=False, highlight=False)
     return found
@@ -88,6 +90,7 @@ class _Session:
     """What all parts share: the suite, how its model is asked, and the journal of what it said."""
 
     suite: Suite
+    model: Any  # None where another engine generates
     codec: Codec
     ask: Ask
     journal: Journal
@@ -98,17 +101,18 @@ class _Session:
         from rtrl_chem.models.processes import processes
 
         assert suite.model is not None
-        task = next(iter(suite.parts.values())).resolved_task
+        task = next((part.resolved_task for part in suite.parts.values()), QUESTION)
         key = [*weights(suite.model.path), suite.backend, str(suite.max_batch_tokens), str(processes().num_processes)]
         if suite.backend == "vllm":
             codec, ask = _vllm(suite, task)
         else:
             policy = model_for_evaluation(suite.model, task)
             codec, key = policy.codec, key + versions(policy)
+        model = None if suite.backend == "vllm" else policy.model
         journal = Journal(out / f"answers-{processes().process_index}.jsonl", fingerprint(*key))
         if suite.backend != "vllm":
             ask = _transformers(suite, policy, journal)
-        return cls(suite, codec, ask, journal)
+        return cls(suite, model, codec, ask, journal)
 
     def codec_of(self, task: Task) -> Codec:
         """The codec of the same model and style for another task."""
@@ -177,6 +181,16 @@ def _run_part(
         measured = _measure(session.suite, part, read_saved(folder / PREDICTIONS_FILE), on_progress)
     write_json(folder / METRICS_FILE, _describe(session.suite, name, part, items) | measured.to_json())
     return measured
+
+
+def _run_guard(session: _Session, data_dir: Path | None, out: Path, console: Console) -> None:
+    suite = session.suite
+    if not (suite.texts or suite.questions):
+        return
+    with progress_bar(console) as on_progress:
+        found = measure_guard(suite, session.model, session.codec, out, data_dir, on_progress)
+    for name, guarded in found.items():
+        console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}", guarded))
 
 
 def _predict(

@@ -252,6 +252,11 @@ class Suite(Closed):
     """Measure the Fréchet ChemNet distance; it takes a while."""
 
     @property
+    def guarded(self) -> list[tuple[str, TextPart | QuestionPart]]:
+        """Texts and questions with their names."""
+        return [*self.texts.items(), *self.questions.items()]
+
+    @property
     def part_names(self) -> list[str]:
         """Parts, texts and questions: each has a folder of results."""
         return [*self.parts, *self.texts, *self.questions]
@@ -269,11 +274,7 @@ class Suite(Closed):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        every: list[tuple[str, Part | TextPart | QuestionPart]] = [
-            *self.parts.items(),
-            *self.texts.items(),
-            *self.questions.items(),
-        ]
+        every: list[tuple[str, Part | TextPart | QuestionPart]] = [*self.parts.items(), *self.guarded]
         if not every:
             raise ValueError("measures nothing; give parts, texts or questions")
         names = [name for name, _ in every]
@@ -282,6 +283,8 @@ class Suite(Closed):
         for name, part in every:
             if part.data not in self.data:
                 raise ValueError(f"{name}.data: no data {part.data!r}; {did_you_mean(part.data, self.data)}")
+        if self.backend == "vllm" and (self.texts or self.questions):
+            raise ValueError("backend: vllm does not score texts and questions here; set backend: transformers")
         if self.backend == "vllm" and any(part.decoding.method == "beam" for part in self.parts.values()):
             raise ValueError("backend: vllm has no beam search here; set backend: transformers or another method")
         return self
