@@ -21,6 +21,7 @@ from rtrl_chem import __version__
 from rtrl_chem.config import Config, json_schema, load_config
 from rtrl_chem.errors import ConfigError, RtrlError
 from rtrl_chem.preflight import look_up
+from rtrl_chem.tasks import Direction
 
 __all__ = ["app", "main"]
 
@@ -60,21 +61,133 @@ def train(
 
 @app.command()
 def evaluate(
-    config: ConfigPath,
-    model: Annotated[str, typer.Option("--model", metavar="PATH", help="The model to measure.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="SUITE|CONFIG", help="A suite of eval/ by name, or a YAML file of a suite or a run."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="PATH", help="The model to measure.")] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="PATH", help="Labelled pairs instead of the config's held-out data.")
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="PATH",
+            help="Suite: folder of local copies, instead of the Hub. Config: labelled pairs, instead of its own.",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where predictions and metrics go.")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Option("--part", metavar="NAME", help="Of a suite only this part; repeatable.")
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option("--compare", metavar="A B", help="Two evaluations' folders, or two prediction files: B minus A."),
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="T", help="Of two prediction files: what they answer.")
+    ] = None,
+    direction: Annotated[
+        Direction | None, typer.Option("--direction", help="Of two prediction files; told by the rows if not given.")
+    ] = None,
     overrides: Overrides = None,
     debug: Debug = False,
 ) -> None:
-    """Measure a model on held-out data: metrics.json, predictions.jsonl and a table."""
+    """Measure a model on a suite or on a config's held-out data; or compare two such measurements."""
     with _errors_on_one_line(debug):
-        loaded = load_config(config, [*(overrides or []), *_held_out(data)])
-        from rtrl_chem.evaluation.run import evaluate as run
+        if compare is not None:
+            _compare(compare, what, model, task, direction, out)
+        elif what is None or model is None:
+            raise ConfigError("evaluate: give SUITE or CONFIG and --model PATH, or --compare A B")
+        elif task is not None or direction is not None:
+            raise ConfigError("--task, --direction: only --compare takes them; a suite and a config say it themselves")
+        else:
+            _evaluate(what, model, data, out, overrides or [], parts or [])
 
-        run(loaded, model, out)
+
+def _evaluate(
+    what: str, model: str, data: str | None, out: Path | None, overrides: list[str], parts: list[str]
+) -> None:
+    from rtrl_chem.evaluation.suites.schema import is_suite, load_suite
+
+    if is_suite(what):
+        # JSON is YAML with every quote in place, whatever characters a path has.
+        suite = load_suite(what, [f"model.path={json.dumps(model)}", *overrides]).only(parts)
+        from rtrl_chem.evaluation.suites.run import evaluate_suite
+
+        evaluate_suite(suite, Path(data) if data is not None else None, out)
+        return
+    if parts:
+        raise ConfigError(f"--part {parts[0]}: {what} is a config, which has no parts; give a suite")
+    loaded = load_config(what, [*overrides, *_held_out(data)])
+    from rtrl_chem.evaluation.run import evaluate as run
+
+    run(loaded, model, out)
+
+
+def _compare(
+    sides: tuple[Path, Path],
+    what: str | None,
+    model: str | None,
+    task: str | None,
+    direction: Direction | None,
+    out: Path | None,
+) -> None:
+    if what is not None or model is not None:
+        raise ConfigError("--compare A B reads what two evaluations wrote: leave SUITE, CONFIG and --model out")
+    from rtrl_chem.evaluation.compare import compare as run
+
+    run(*sides, task=task, direction=direction, out=out)
+
+
+@app.command()
+def metrics(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="JSON Lines, or MolT5's TSV.")],
+    task: Annotated[str, typer.Option("--task", metavar="T", help="naming, reaction, captioning or a task's YAML.")],
+    direction: Annotated[
+        Direction | None, typer.Option("--direction", help="Which way the outputs go; told by the rows if not given.")
+    ] = None,
+    compat: Annotated[
+        str | None, typer.Option("--compat", metavar="DIALECT", help="Print what molt5, smolinstruct or rxn prints.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+    vocabulary: Annotated[
+        Path | None, typer.Option("--vocab", metavar="FILE", help="Word pieces for captions: SciBERT's vocab.txt.")
+    ] = None,
+    wordnet: Annotated[
+        Path | None, typer.Option("--wordnet", metavar="DIR", help="WordNet's files for METEOR, if not installed.")
+    ] = None,
+    fcd: Annotated[
+        bool | None, typer.Option("--fcd/--no-fcd", help="Fréchet ChemNet distance; default: under molt5 only.")
+    ] = None,
+    opsin: Annotated[bool, typer.Option("--opsin/--no-opsin", help="Let OPSIN read names.")] = True,
+    resamples: Annotated[int, typer.Option("--resamples", min=1, help="Bootstrap resamples.")] = 1_000,
+    confidence: Annotated[float, typer.Option("--confidence", help="Of the intervals, between 0 and 1.")] = 0.95,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap.")] = 0,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Processes to use; default: by the number of rows.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Measure any model's saved outputs: the field's metrics with intervals, or a reference script's numbers."""
+    with _errors_on_one_line(debug):
+        if not 0 < confidence < 1:
+            raise ConfigError(f"--confidence: got {confidence}, must be between 0 and 1, such as 0.95")
+        from rtrl_chem.evaluation.saved import Request, measure_saved
+
+        request = Request(
+            path=predictions,
+            task=task,
+            direction=direction,
+            compat=compat,
+            vocabulary=vocabulary,
+            wordnet=wordnet,
+            fcd=fcd,
+            opsin=opsin,
+            resamples=resamples,
+            confidence=confidence,
+            seed=seed,
+            processes=processes,
+        )
+        measure_saved(request, as_json)
 
 
 @app.command()

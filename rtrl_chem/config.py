@@ -23,6 +23,7 @@ from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, train
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
+    "Closed",
     "Config",
     "DataConfig",
     "EvaluationConfig",
@@ -30,10 +31,12 @@ __all__ = [
     "LikelihoodReward",
     "ModelConfig",
     "Rewards",
+    "apply_override",
     "config_from_mapping",
     "dump_config",
     "json_schema",
     "load_config",
+    "read_mapping",
 ]
 
 # TRL's default; what a model may write where nobody says.
@@ -96,15 +99,16 @@ Count = Annotated[int, Field(ge=1)]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 
 
-class _Closed(BaseModel):
-    """No unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"` is not 3."""
+class Closed(BaseModel):
+    """What is read from YAML: no unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"`
+    is not 3."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
-class ModelConfig(_Closed):
+class ModelConfig(Closed):
     """The model to train."""
 
     path: Text
@@ -126,7 +130,7 @@ class ModelConfig(_Closed):
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
 
 
-class DataConfig(_Closed):
+class DataConfig(Closed):
     """What to train on: at least one of molecules, outputs, pairs."""
 
     molecules: Text | None = None
@@ -148,7 +152,7 @@ class DataConfig(_Closed):
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
 
-class LikelihoodReward(_Closed):
+class LikelihoodReward(Closed):
     """How likely the frozen reverse model finds the source x, given the output y."""
 
     weight: Annotated[float, Field(ge=0)] = 1.0
@@ -159,7 +163,7 @@ class LikelihoodReward(_Closed):
     """token: the mean over x's tokens (of the probability: the geometric mean); sequence: the sum."""
 
 
-class FormatReward(_Closed):
+class FormatReward(Closed):
     """1 for an output in the right format, else 0 (F(y) of arXiv 2510.01527, Eq. 10)."""
 
     weight: Annotated[float, Field(ge=0)] = 0.2
@@ -174,7 +178,7 @@ class Rewards(TypedDict, total=False):
     format: Annotated[FormatReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
 
 
-class EvaluationConfig(_Closed):
+class EvaluationConfig(Closed):
     """How the model is measured before and after training."""
 
     size: Count = 1000
@@ -197,11 +201,13 @@ class EvaluationConfig(_Closed):
     """Let OPSIN read names back, where Java and py2opsin are present."""
     every_round: bool = False
     """Measure after every round too."""
+    guard: Text | None = None
+    """Suite of texts and questions, `guard` or a file: what training cost elsewhere, measured with the rest."""
     before: bool = True
     """Measure before training; without it there is nothing to compare with."""
 
 
-class Config(_Closed):
+class Config(Closed):
     """A run of rtrl-chem."""
 
     task: Text
@@ -254,9 +260,9 @@ class Config(_Closed):
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """The config in a YAML file, with `a.b=v` overrides (v read as YAML); ConfigError with every problem of both."""
-    raw, problems = _read(Path(path))
+    raw, problems = read_mapping(Path(path))
     for override in overrides:
-        problems += _override(raw, override)
+        problems += apply_override(raw, override)
     return _build(raw, problems, str(path))
 
 
@@ -266,7 +272,8 @@ def config_from_mapping(raw: Mapping[str, Any], where: str = "config") -> Config
     return _build(dict(raw), [], where)
 
 
-def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
+def read_mapping(path: Path) -> tuple[dict[Any, Any], list[str]]:
+    """The keys and values in a YAML file, and what is wrong with single keys; ConfigError if it holds none."""
     try:
         raw, problems = strict_yaml.parse(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -281,7 +288,7 @@ def _read(path: Path) -> tuple[dict[Any, Any], list[str]]:
     return raw, problems
 
 
-def _override(raw: dict[Any, Any], override: str) -> list[str]:
+def apply_override(raw: dict[Any, Any], override: str) -> list[str]:
     """Put `a.b=v` into `raw`; returns what is wrong with it."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")

@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from rtrl_chem.config import Config
-from rtrl_chem.errors import did_you_mean
+from rtrl_chem.errors import ConfigError, did_you_mean
 from rtrl_chem.passthrough import batch_problem
 
 __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
@@ -45,6 +45,7 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
         if (path := getattr(part, key)) is not None
     ]
     problems = [_data_problem(*source) for source in sources]
+    problems += [_guard_problem(config.evaluation.guard)]
     problems += [_model_problem(config.model.path, config.model.gguf_file)]
     folder_problem, warning = _output_findings(config.output_dir)
     batch = batch_problem(config.trainer, processes or 1) if config.algorithm == "grpo" else None
@@ -82,6 +83,18 @@ def _data_problem(key: str, given: str, form: str | None) -> str | None:
     if "/" in given and form is None and not known and _may_be_on_hub(given, path):
         return None
     return f"{key}: no file {given!r}; give a file, a Hub data set id (org/name) or bundled:NAME"
+
+
+def _guard_problem(given: str | None) -> str | None:
+    from rtrl_chem.evaluation.suites.schema import load_suite
+
+    if given is None:
+        return None
+    try:
+        suite = load_suite(given)
+    except ConfigError as error:
+        return f"evaluation.guard: {error.problems[0]}"
+    return f"evaluation.guard: {given!r} has parts; name a suite of texts and questions alone" if suite.parts else None
 
 
 def _model_problem(given: str, gguf_file: str | None) -> str | None:

@@ -179,17 +179,29 @@ def _teach(policy: Any, steps: int) -> None:
 
 
 @pytest.fixture(scope="session")
-def model_folder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Llama, taught for a second, saved with the bundled tokenizer; its prompt style is `compact`."""
+def taught_policy(tiny_tokenizer: Any) -> Any:
+    """A tiny Llama, taught for a second, with the bundled tokenizer; its prompt style is `compact`. Shared: do not
+    change it."""
+    import torch
     from transformers import set_seed
 
     from rtrl_chem.models.codec import Codec
-    from rtrl_chem.models.policy import Policy, save_policy
+    from rtrl_chem.models.policy import Policy
     from rtrl_chem.tasks import NAMING, get_style
 
+    torch.set_num_threads(1)
     set_seed(0)
     policy = Policy(_tiny_llama(tiny_tokenizer), Codec(NAMING, get_style("compact"), tiny_tokenizer))
     _teach(policy, steps=30)
+    policy.model.eval()
+    return policy
+
+
+@pytest.fixture(scope="session")
+def model_folder(taught_policy: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The taught policy in a folder."""
+    from rtrl_chem.models.policy import save_policy
+
     folder = tmp_path_factory.mktemp("model")
-    save_policy(policy, folder)
+    save_policy(taught_policy, folder)
     return folder

@@ -73,6 +73,22 @@ class Molecule:
         return tuple(sorted(_canonical_or_same(piece) for piece in pieces))
 
     @cached_property
+    def inchi(self) -> str:
+        """Standard InChI; the canonical SMILES where there is none (`*` atoms), so that only equal ones are equal.
+
+        InChI is coarser than SMILES by intent: mobile hydrogens are one tautomer, bonds to metals are cut.
+        """
+        with rdBase.BlockLogs():
+            return str(Chem.MolToInchi(self.mol)) or self.canonical
+
+    @cached_property
+    def fragment_inchis(self) -> frozenset[str]:
+        """`inchi` of each fragment; as a set, in which A.A and A are the same."""
+        if len(self.fragments) == 1:
+            return frozenset((self.inchi,))
+        return frozenset(_inchi(fragment) for fragment in set(self.fragments))
+
+    @cached_property
     def largest_fragment(self) -> str:
         """The fragment with the most heavy atoms; of equally large ones the last in string order."""
         return max(self.fragments, key=lambda fragment: (_heavy_atoms(fragment), fragment))
@@ -147,6 +163,10 @@ _KEYS: dict[str, Callable[[Molecule], object]] = {
     "fragment_set": lambda molecule: molecule.fragments,
     # Only the fragment with the most heavy atoms counts: forgives counter-ions and small reagents.
     "largest_fragment": lambda molecule: molecule.largest_fragment,
+    # The same standard InChI of the whole: merges tautomers and what differs by mobile hydrogens.
+    "inchi": lambda molecule: molecule.inchi,
+    # The same set of InChIs, fragment by fragment: merges tautomers and forgets how often a fragment occurs.
+    "inchi_set": lambda molecule: molecule.fragment_inchis,
 }
 
 EQUALITIES: tuple[str, ...] = tuple(_KEYS)
@@ -159,6 +179,8 @@ def equal(a: str, b: str, equality: str = "isomeric") -> bool:
     - `stereo_free`: the same after stereo is removed from both.
     - `fragment_set`: same multiset of fragments, each canonical by itself.
     - `largest_fragment`: same largest fragment by heavy atoms; the others are not compared.
+    - `inchi`: same standard InChI of the whole: tautomers by mobile hydrogens are equal.
+    - `inchi_set`: same set of standard InChIs of fragments: as `inchi`, and A.A equals A.
 
     ValueError on an unknown policy, whatever the strings are.
     """
@@ -214,6 +236,11 @@ def _rdkit_molecule(smiles: str) -> Chem.Mol | None:
 def _canonical_or_same(piece: str) -> str:
     """A piece of a canonical SMILES made canonical alone; without heavy atoms (`[H+]`) it is no molecule of ours."""
     return canonical(piece) or piece
+
+
+def _inchi(fragment: str) -> str:
+    molecule = parse(fragment)
+    return molecule.inchi if molecule else fragment
 
 
 def _heavy_atoms(smiles: str) -> int:

@@ -1,13 +1,12 @@
 """Tanimoto similarity of structures under the fingerprints the field reports.
 
 Fingerprints are remembered per canonical SMILES. They are made one by one: RDKit's batch calls are no faster on one
-thread, and the molecules a policy writes repeat.
+thread, and the molecules a policy writes repeat. When the table is full it starts anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Any
 
 from rdkit import Chem, DataStructs
@@ -33,6 +32,9 @@ _MAKERS: dict[str, Callable[[Chem.Mol], Any]] = {
 
 FINGERPRINTS: tuple[str, ...] = tuple(_MAKERS)
 
+_CACHED_FINGERPRINTS = 50_000
+_FINGERPRINTS: dict[tuple[str, str], Any] = {}
+
 
 def tanimoto(pairs: Iterable[tuple[str, str]], fingerprint: str = "morgan") -> list[float | None]:
     """Tanimoto similarity in [0, 1] of each pair of SMILES; None where either is invalid.
@@ -48,14 +50,15 @@ def tanimoto(pairs: Iterable[tuple[str, str]], fingerprint: str = "morgan") -> l
 def _similarity(a: Molecule | None, b: Molecule | None, fingerprint: str) -> float | None:
     if a is None or b is None:
         return None
-    return float(
-        DataStructs.TanimotoSimilarity(_fingerprint(a.canonical, fingerprint), _fingerprint(b.canonical, fingerprint))
-    )
+    return float(DataStructs.TanimotoSimilarity(_fingerprint(a, fingerprint), _fingerprint(b, fingerprint)))
 
 
-@lru_cache(maxsize=100_000)
-def _fingerprint(canonical: str, fingerprint: str) -> Any:
-    molecule = parse(canonical)
-    if molecule is None:  # RDKit wrote a SMILES that it cannot read
-        raise ValueError(f"canonical SMILES does not parse: {canonical!r}")
-    return _MAKERS[fingerprint](molecule.mol)
+def _fingerprint(molecule: Molecule, fingerprint: str) -> Any:
+    """The remembered fingerprint of this structure, made of the molecule at hand: its SMILES is not parsed again."""
+    key = molecule.canonical, fingerprint
+    found = _FINGERPRINTS.get(key)
+    if found is None:
+        if len(_FINGERPRINTS) >= _CACHED_FINGERPRINTS:
+            _FINGERPRINTS.clear()
+        found = _FINGERPRINTS[key] = _MAKERS[fingerprint](molecule.mol)
+    return found

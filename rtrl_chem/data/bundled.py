@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rtrl_chem.errors import ConfigError, did_you_mean
 
-__all__ = ["PREFIX", "bundled_models", "bundled_names", "bundled_path", "is_bundled", "model_path"]
+__all__ = ["PREFIX", "bundled_lines", "bundled_models", "bundled_names", "bundled_path", "is_bundled", "model_path"]
 
 PREFIX = "bundled:"
 SUFFIX = ".tsv.gz"
@@ -33,6 +33,15 @@ def bundled_path(name: str, root: Path | None = None) -> Path:
     if bare not in names:
         raise ConfigError(f"no bundled data set {PREFIX + bare!r}: {did_you_mean(bare, names)}")
     return root / (bare + SUFFIX)
+
+
+def bundled_lines(name: str) -> Path:
+    """The file of `bundled:guard/texts.jsonl`: rows that are more than text cells. ConfigError if there is none."""
+    bare = name.removeprefix(PREFIX)
+    names = sorted(path.relative_to(_assets()).as_posix() for path in (_assets() / "guard").glob("*.jsonl"))
+    if bare not in names:
+        raise ConfigError(f"no bundled file {PREFIX + bare!r}: {did_you_mean(bare, names)}")
+    return _assets() / bare
 
 
 def _assets() -> Path:

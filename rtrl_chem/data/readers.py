@@ -27,7 +27,7 @@ from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 if TYPE_CHECKING:
     from rtrl_chem.tasks import Domain
 
-__all__ = ["FORMATS", "Columns", "Row", "open_rows"]
+__all__ = ["FORMATS", "Columns", "Row", "open_lines", "open_rows"]
 
 FORMATS = {
     ".smi": "smi",
@@ -122,19 +122,24 @@ def usual_names(domain: Domain) -> list[str]:
 
 
 def open_rows(
-    path: str | Path, columns: Columns, format: str | None = None, split: str = "train"
+    path: str | Path,
+    columns: Columns,
+    format: str | None = None,
+    split: str = "train",
+    revision: str | None = None,
 ) -> tuple[str, Iterator[Row]]:
     """(name for messages, rows) of a file, a `bundled:` set or a Hub data set id `org/name`.
 
-    `format` overrides what the file's ending says; `split` is for the Hub. Raises ConfigError where the call is wrong
-    (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while iterating.
+    `format` overrides what the file's ending says; `split` and `revision` are for the Hub. Raises ConfigError where the
+    call is wrong (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while
+    iterating.
     """
     if is_bundled(path):
         file = bundled_path(str(path))
         return str(path), _guard(str(path), _file_rows(file, columns, "tsv"))
     file = Path(path).expanduser()
     if _is_hub_id(str(path), file, format):
-        return str(path), _hub_rows(str(path), split, columns)
+        return str(path), _hub_rows(str(path), split, columns, revision)
     _check_file(file)
     return str(path), _guard(str(path), _file_rows(file, columns, format or _format_of(file)))
 
@@ -184,9 +189,30 @@ def _file_rows(file: Path, columns: Columns, format: str) -> Iterator[Row]:
         if format == "parquet":
             yield from _parquet_rows(raw, columns)
             return
-        # newline=None: LF, CRLF and CR end a line alike; utf-8-sig drops a byte order mark.
-        with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=None) as handle:
-            yield from readers[format]((line.rstrip("\n") for line in handle), columns)
+        with _decoded(raw) as lines:
+            yield from readers[format](lines, columns)
+
+
+@contextmanager
+def open_lines(path: str | Path) -> Iterator[Iterator[str]]:
+    """The lines of any text file, gzipped or not, without their ends; bytes that are not UTF-8 are `surrogateescape`d.
+
+    ConfigError if it is missing or a folder, CorpusError if it is UTF-16, a damaged archive or cannot be read.
+    """
+    file = Path(path).expanduser()
+    _check_file(file)
+    try:
+        with _open_binary(file) as raw, _decoded(raw) as lines:
+            yield lines
+    except (EOFError, zlib.error, OSError) as error:
+        raise CorpusError(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def _decoded(raw: IO[bytes]) -> Iterator[Iterator[str]]:
+    # newline=None: LF, CRLF and CR end a line alike; utf-8-sig drops a byte order mark.
+    with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=None) as handle:
+        yield (line.rstrip("\n") for line in handle)
 
 
 @contextmanager
@@ -387,11 +413,11 @@ def _texts(column: Any) -> list[Any]:
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
-def _hub_rows(name: str, split: str, columns: Columns) -> Iterator[Row]:
+def _hub_rows(name: str, split: str, columns: Columns, revision: str | None) -> Iterator[Row]:
     import datasets
 
     try:
-        table = datasets.load_dataset(name, split=split)
+        table = datasets.load_dataset(name, split=split, revision=revision)
     # The Hub's client raises everything from ConnectionError to ValueError; to the user they are one event.
     except Exception as error:
         raise CorpusError(

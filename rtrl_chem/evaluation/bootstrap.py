@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Interval", "bootstrap_mean", "paired_bootstrap"]
+__all__ = ["Interval", "bootstrap_mean", "paired_bootstrap", "resampled_sums"]
 
 # Scores of 0 and 1, and their differences, take two or three values: then a resample is one multinomial draw.
 _FEW_VALUES = 64
@@ -53,6 +53,26 @@ def paired_bootstrap(
     if first.shape != second.shape:
         raise ValueError(f"before and after must score the same items, got shapes {first.shape} and {second.shape}")
     return bootstrap_mean(second - first, n_resamples, seed, confidence)
+
+
+def resampled_sums(statistics: NDArray[np.float64], n_resamples: int = 1_000, seed: int = 0) -> NDArray[np.float64]:
+    """Sums (n_resamples, k) over n items drawn with replacement from the rows of `statistics` (n, k), n >= 1.
+
+    All k columns see the same draws: what is computed from several of them (a ratio, BLEU) is one bootstrap statistic,
+    and the cost of drawing is paid once.
+    """
+    n = len(statistics)
+    if n == 0 or n_resamples < 1:
+        raise ValueError(f"need at least one item and one resample, got {n} and {n_resamples}")
+    rng = np.random.default_rng(seed)
+    rows = max(1, _CHUNK // n)
+    found = []
+    for start in range(0, n_resamples, rows):
+        size = min(rows, n_resamples - start)
+        drawn = rng.integers(0, n, (size, n), dtype=np.int64) + n * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        found.append(times @ statistics)
+    return np.concatenate(found)
 
 
 def _resampled_means(items: NDArray[np.float64], n_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:

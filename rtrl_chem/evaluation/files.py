@@ -20,6 +20,7 @@ __all__ = [
     "read_predictions",
     "write_json",
     "write_predictions",
+    "write_text",
 ]
 
 PREDICTIONS_FILE = "predictions.jsonl"
@@ -43,7 +44,7 @@ class Prediction:
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
     """One JSON object per line, in ASCII: a lone surrogate, which byte-level tokenizers can write, survives."""
-    _write(path, "".join(json.dumps(asdict(p)) + "\n" for p in predictions))
+    write_text(path, "".join(json.dumps(asdict(p)) + "\n" for p in predictions))
 
 
 def read_predictions(path: Path) -> list[Prediction]:
@@ -57,7 +58,7 @@ def read_predictions(path: Path) -> list[Prediction]:
 
 def write_json(path: Path, content: Any) -> None:
     """Indented JSON; folders are made as needed."""
-    _write(path, json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -93,7 +94,8 @@ def _read(path: Path) -> str:
         raise RtrlError(f"{path} cannot be read ({error}): evaluate again to write it anew") from None
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """A file, whole or not there; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_text(text, encoding="utf-8")

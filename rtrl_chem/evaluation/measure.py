@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from rtrl_chem.evaluation.bootstrap import bootstrap_mean
 from rtrl_chem.evaluation.files import Prediction
 from rtrl_chem.evaluation.metrics import cheating, names, round_trip, structures
+from rtrl_chem.evaluation.metrics.score import Unit
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction, Domain, Task
 
 __all__ = ["METRICS", "Metric", "Metrics", "Scores", "Value", "is_name", "measure", "route", "score_items"]
-
-Unit = Literal["share", "similarity"]
 
 
 @dataclass(frozen=True)

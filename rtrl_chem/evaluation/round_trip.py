@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtrl_chem import chem
-from rtrl_chem.errors import RtrlError
 from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, Prediction, write_json, write_predictions
 from rtrl_chem.evaluation.held_out import HeldOut, Item
 from rtrl_chem.evaluation.journal import Journal
-from rtrl_chem.evaluation.measure import Metrics, is_name, measure, route
-from rtrl_chem.evaluation.metrics import names
+from rtrl_chem.evaluation.measure import Metrics, measure, route
+from rtrl_chem.evaluation.referee import Referee, opsin_referee, read_names
 from rtrl_chem.rewards.verdict import judge_batch
 from rtrl_chem.tasks import Direction, Task
 
@@ -27,22 +24,12 @@ if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer
     from rtrl_chem.models.policy import Policy
 
-__all__ = ["Greedy", "Progress", "Reader", "Referee", "evaluate", "is_main_process", "opsin_referee", "round_trip"]
+__all__ = ["Greedy", "Progress", "evaluate", "is_main_process", "round_trip"]
 
 # The model's one most likely answer to each source, asked in a direction; on_progress gets the sources just finished.
 Greedy = Callable[[Direction, list[str], Callable[[int], None]], "list[Answer]"]
 # What is being done ("forward: molecule -> name"), items done so far, items in all.
 Progress = Callable[[str, int, int], None]
-# SMILES for each name, None for what cannot be read.
-Reader = Callable[[list[str]], "list[str | None]"]
-
-
-@dataclass(frozen=True)
-class Referee:
-    """An independent reader of names, or the reason why there is none."""
-
-    read: Reader | None
-    absent: str = ""
 
 
 def evaluate(
@@ -111,16 +98,6 @@ def round_trip(
     ]
 
 
-def opsin_referee(wanted: bool) -> Referee:
-    """OPSIN, where it is wanted and installed."""
-    if not wanted:
-        return Referee(None, "evaluation.referee is off")
-    opsin = chem.Opsin()
-    if not opsin.available():
-        return Referee(None, "OPSIN not installed (needs Java and `rtrl-chem[opsin]`)")
-    return Referee(opsin.read)
-
-
 def _ask(
     task: Task, direction: Direction, texts: list[str], generate: Greedy, on_progress: Progress | None
 ) -> list[Answer]:
@@ -146,13 +123,11 @@ def _referee(
     task: Task, direction: Direction, predictions: list[Prediction], referee: Referee
 ) -> tuple[list[Prediction], str]:
     """The predictions with the referee's word on each, or as they were and the reason why it has none."""
-    if not (is_name(task.output(direction)) and task.source(direction).is_structure) or referee.read is None:
-        return predictions, referee.absent
-    try:
-        read = referee.read([p.output for p in predictions])
-    except RtrlError as error:  # a referee that fails is one metric less, not a lost evaluation
-        return predictions, str(error)
-    right = names.read_back(read, [p.source for p in predictions], task.equality)
+    right, absent = read_names(
+        task, direction, [p.source for p in predictions], [p.output for p in predictions], referee
+    )
+    if right is None:
+        return predictions, absent
     return [_with_referee(p, verdict) for p, verdict in zip(predictions, right, strict=True)], ""
 
 

@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from rtrl_chem.config import ModelConfig, load_config
 from rtrl_chem.data.bundled import is_bundled
 from rtrl_chem.evaluation import round_trip
+from rtrl_chem.evaluation.files import read_json
 from rtrl_chem.evaluation.held_out import HeldOut, build_held_out, held_out_items
 from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.measure import Metrics
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from rtrl_chem.config import Config
     from rtrl_chem.models.policy import Policy
 
-__all__ = ["evaluate", "load_for_evaluation", "progress_bar"]
+__all__ = ["evaluate", "load_for_evaluation", "model_for_evaluation", "progress_bar", "versions", "weights"]
 
 
 def evaluate(
@@ -70,22 +72,52 @@ def load_for_evaluation(config: Config, model: str | None, task: Task) -> Policy
     return load_policy(own.model_copy(update=whole), task)
 
 
+def model_for_evaluation(own: ModelConfig, task: Task) -> Policy:
+    """The model of a suite: whole, or an adapter over the base that its own file names.
+
+    A model in the folder of a run of ours is asked as that run asked it, unless `own` says otherwise.
+    """
+    from rtrl_chem.models.policy import load_policy
+
+    folder = Path(own.path)
+    if own.prompt_style is None:
+        own = own.model_copy(update={"prompt_style": _style_of_run(folder)})
+    adapter = folder / "adapter_config.json"
+    if adapter.is_file() and not (folder / "config.json").is_file():
+        base = {"path": read_json(adapter)["base_model_name_or_path"], "lora": own.lora or {}}
+        return load_policy(own.model_copy(update=base), task, folder)
+    return load_policy(own, task)
+
+
+def _style_of_run(model: Path) -> str | dict[str, Any] | None:
+    """The prompt style of the run that wrote `RUN/model`, None for any other folder."""
+    config = model.parent / "config.yaml"
+    if not config.is_file():
+        return None
+    own = load_config(config).model
+    return own.prompt_style or ("compact" if is_bundled(own.path) else None)
+
+
 def _journal(policy: Policy, config: Config, model: str, out: Path) -> Journal:
     """What this process has generated of this very evaluation before it was interrupted."""
-    import torch
-    import transformers
-
     from rtrl_chem.models.processes import processes
 
     world = processes()
     settings = [config.evaluation_max_new_tokens, config.evaluation.max_batch_tokens, world.num_processes]
-    versions = [torch.__version__, transformers.__version__, str(policy.model.dtype), str(policy.model.device)]
     prompts = [policy.codec.prompt(direction, "x") for direction in Direction]
-    key = fingerprint(*_weights(model), *map(str, settings), *versions, *prompts)
+    key = fingerprint(*weights(model), *map(str, settings), *versions(policy), *prompts)
     return Journal(out / f"answers-{world.process_index}.jsonl", key)
 
 
-def _weights(model: str) -> list[str]:
+def versions(policy: Policy) -> list[str]:
+    """What besides weights and settings decides what a model writes."""
+    import torch
+    import transformers
+
+    return [torch.__version__, transformers.__version__, str(policy.model.dtype), str(policy.model.device)]
+
+
+def weights(model: str) -> list[str]:
     """What tells a model's weights apart without reading them: its name, or its files with sizes and times."""
     folder = Path(model)
     if not folder.is_dir():

@@ -10,6 +10,7 @@ from typing import Any
 
 from rtrl_chem.errors import RtrlError
 from rtrl_chem.evaluation.bootstrap import paired_bootstrap
+from rtrl_chem.evaluation.compare import compare_guard
 from rtrl_chem.evaluation.files import (
     METRICS_FILE,
     PREDICTIONS_FILE,
@@ -22,7 +23,10 @@ from rtrl_chem.evaluation.measure import METRICS, Scores, Unit, route, score_ite
 from rtrl_chem.evaluation.tables import table
 from rtrl_chem.tasks import Direction, Task
 
-__all__ = ["Change", "Changes", "Summary", "read_summary", "summarise", "table"]
+__all__ = ["GUARD", "Change", "Changes", "Summary", "read_summary", "summarise", "table"]
+
+
+GUARD = "guard"  # the folder beside forward/ and reverse/ with what the guard measured
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,14 @@ class Changes:
 
 @dataclass(frozen=True)
 class Summary:
-    """What training changed, per direction; how the intervals were made."""
+    """What training changed, per direction and, where a guard was named, elsewhere; how the intervals were made."""
 
     task: str
     confidence: float
     resamples: int
     seed: int
     directions: dict[Direction, Changes]
+    guard: dict[str, Changes] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The content of `summary.json`: every metric by name, null where it has no value."""
@@ -67,7 +72,8 @@ class Summary:
             record = asdict(changes)
             record["metrics"] = {metric.name: record["metrics"].get(metric.name) for metric in METRICS}
             directions[direction.value] = record
-        return {
+        guard = {name: asdict(changes) for name, changes in self.guard.items()}
+        return ({"guard": guard} if guard else {}) | {
             "task": self.task,
             "denominator": "all rows",
             "interval": "paired bootstrap of the difference, percentile",
@@ -98,7 +104,8 @@ def summarise(
         then, now = _pair(then, now, where=f"{before} and {after}, {direction.value}")
         reasons = _reasons(before / direction.value) | _reasons(after / direction.value)
         found[direction] = _changes(task, direction, then, now, reasons, (resamples, seed, confidence))
-    summary = Summary(task.name, confidence, resamples, seed, found)
+    guard = _guard(before / GUARD, after / GUARD, (resamples, seed, confidence))
+    summary = Summary(task.name, confidence, resamples, seed, found, guard)
     if out is not None:
         write_json(out, summary.to_json())
     return summary
@@ -109,10 +116,25 @@ def read_summary(path: Path) -> Summary:
     record = read_json(path)
     try:
         directions = {Direction(name): _read_changes(changes) for name, changes in record["directions"].items()}
+        guard = {name: _read_changes(changes) for name, changes in record.get("guard", {}).items()}
         settings = {key: record[key] for key in ("task", "confidence", "resamples", "seed")}
-        return Summary(**settings, directions=directions)
+        return Summary(**settings, directions=directions, guard=guard)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RtrlError(f"{path} is no evaluation summary ({error!r}): evaluate again to write it anew") from None
+
+
+def _guard(before: Path, after: Path, bootstrap: tuple[int, int, float]) -> dict[str, Changes]:
+    """The texts and questions that both were measured on, by part."""
+    found = {}
+    for path in sorted(before.glob(f"*/{PREDICTIONS_FILE}")):
+        name = path.parent.name
+        compared = compare_guard(name, path, after / name / PREDICTIONS_FILE, bootstrap)
+        metrics = {
+            key: Change(d.label, d.unit, d.a, d.b, d.difference, d.low, d.high, d.n)
+            for key, d in compared.metrics.items()
+        }
+        found[name] = Changes("", compared.n, metrics)
+    return found
 
 
 def _read_changes(record: dict[str, Any]) -> Changes:

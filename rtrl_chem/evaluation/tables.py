@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
@@ -13,9 +13,13 @@ from rtrl_chem.evaluation.measure import Metrics, Unit, Value, route
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
+    from rtrl_chem.evaluation.compare import Comparison, Difference
+    from rtrl_chem.evaluation.metrics.score import Estimate
+    from rtrl_chem.evaluation.scoring import Measured
+    from rtrl_chem.evaluation.suites.guard import Guarded
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
-__all__ = ["metrics_table", "table"]
+__all__ = ["comparison_table", "dialect_table", "guard_table", "metrics_table", "saved_table", "table"]
 
 
 def table(summary: Summary) -> Table:
@@ -24,11 +28,19 @@ def table(summary: Summary) -> Table:
     shown = _empty(f"{summary.task}: before and after training", headings)
     for direction, changes in summary.directions.items():
         _start_section(shown, direction, changes.route, changes.n)
-        for change in changes.metrics.values():
-            cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
-            # Text, because rich would take the brackets of an interval for markup.
-            shown.add_row(Text(change.label), *map(Text, cells))
+        _add_changes(shown, changes)
+    for name, changes in summary.guard.items():
+        shown.add_section()
+        shown.add_row(Text(f"guard: {name}, {changes.n:,} items", style="bold"))
+        _add_changes(shown, changes)
     return _with_notes(shown, summary.directions)
+
+
+def _add_changes(shown: Table, changes: Changes) -> None:
+    for change in changes.metrics.values():
+        cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
+        # Text, because rich would take the brackets of an interval for markup.
+        shown.add_row(Text(change.label), *map(Text, cells))
 
 
 def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
@@ -40,6 +52,60 @@ def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
         for value in found.values.values():
             shown.add_row(Text(value.label), Text(_number(value.value, value.unit)), Text(_interval(value)))
     return _with_notes(shown, metrics)
+
+
+def saved_table(measured: Measured, title: str) -> Table:
+    """The metrics of saved predictions: value, interval, how many items that is a mean of, and which."""
+    headings = ("value", f"{measured.confidence:.0%} CI", "n")
+    shown = _empty(title, headings)
+    shown.add_column("denominator")
+    for found in measured.metrics.values():
+        cells = (_number(found.value, found.unit), _bounds(found), f"{found.n:,}", found.denominator)
+        shown.add_row(Text(found.label), *map(Text, cells))
+    return _captioned(shown, measured.not_measured)
+
+
+def guard_table(title: str, guarded: Guarded) -> Table:
+    """The headline of texts or questions."""
+    shown = _empty(title, ("value", f"{guarded.confidence:.0%} CI"))
+    for name in guarded.headline:
+        found = guarded.metrics[name]
+        shown.add_row(Text(found.label), Text(_number(found.value, found.unit)), Text(_bounds(found)))
+    return shown
+
+
+def comparison_table(comparison: Comparison, a: str, b: str, confidence: float) -> Table:
+    """Two models on the same items: the headline of the suite, or everything where there is none."""
+    headings = ("A", "B", f"B - A with {confidence:.0%} CI", "wins/losses/ties")
+    shown = _empty(f"{comparison.name}: {comparison.n:,} items; A is {a}, B is {b}", headings)
+    for name in comparison.headline or comparison.metrics:
+        found = comparison.metrics[name]
+        values = (_number(found.a, found.unit), _number(found.b, found.unit))
+        counts = f"{found.wins:,}/{found.losses:,}/{found.ties:,}"
+        shown.add_row(Text(found.label), *map(Text, (*values, _difference(found), counts)))
+    return _captioned(shown, {} if comparison.headline else comparison.not_measured)
+
+
+def dialect_table(values: Mapping[str, Any], not_measured: Mapping[str, str], title: str) -> Table:
+    """The numbers of a reference script by its names; those by rank on one line each."""
+    shown = _empty(title, ("value",))
+    for name, value in values.items():
+        ranked = {f"{name}, {k}": one for k, one in value.items()} if isinstance(value, dict) else {name: value}
+        for label, one in ranked.items():
+            shown.add_row(Text(label), Text(f"{one:.6f}" if isinstance(one, float) else str(one)))
+    return _captioned(shown, not_measured)
+
+
+def _bounds(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return "-"
+    return f"[{_number(found.low, found.unit)}, {_number(found.high, found.unit)}]"
+
+
+def _captioned(shown: Table, not_measured: Mapping[str, str]) -> Table:
+    notes = [f"not measured: {name} ({reason})" for name, reason in not_measured.items()]
+    shown.caption = Text("\n".join(notes)) if notes else None
+    return shown
 
 
 def _empty(title: str, headings: tuple[str, ...]) -> Table:
@@ -67,14 +133,16 @@ def _with_notes(shown: Table, directions: Mapping[Direction, Changes] | Mapping[
 
 
 def _number(value: float, unit: Unit) -> str:
-    return f"{100 * value:.1f}%" if unit == "share" else f"{value:.3f}"
+    if unit == "share":
+        return f"{100 * value:.1f}%"
+    return f"{value:.3f}" if unit == "similarity" else f"{value:.2f}"
 
 
 def _interval(value: Value) -> str:
     return f"[{_number(value.low, value.unit)}, {_number(value.high, value.unit)}]"
 
 
-def _difference(change: Change) -> str:
+def _difference(change: Change | Difference) -> str:
     difference, low, high = (_signed(x, change.unit) for x in (change.difference, change.low, change.high))
     return f"{difference} [{low}, {high}]"
 

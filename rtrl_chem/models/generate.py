@@ -14,10 +14,11 @@ from transformers import GenerationConfig
 from rtrl_chem.models.batching import left_pad, token_batches
 from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.decode import decode
+from rtrl_chem.models.decoding import Decoding
 from rtrl_chem.models.processes import processes
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["Memory", "generate", "inference_mode_of"]
+__all__ = ["Memory", "answer_prompts", "generate", "inference_mode_of"]
 
 
 class Memory(Protocol):
@@ -63,44 +64,73 @@ def generate(
     on_progress: Callable[[int], None] | None = None,
     memory: Memory | None = None,
 ) -> list[list[Answer]]:
-    """`num_samples` answers for each source, in the order given; greedy at temperature 0.
-
-    `max_batch_tokens` bounds rows x (prompt + new tokens). Sampling draws from its own seeded generator state and
-    leaves the caller's untouched. `on_progress` gets the number of sources finished since its last call. Under
-    several processes every one must call this: each generates its share, and all get everything. `memory` keeps the
-    answers of each batch as it is finished, and gives back those of an earlier call with the same arguments.
-    """
+    """`num_samples` answers for each source, in the order given; greedy at temperature 0. See `answer_prompts`."""
     if temperature == 0.0 and num_samples > 1:
         raise ValueError(f"num_samples={num_samples} at temperature 0 would be {num_samples} equal answers")
-    settings = _settings(codec, max_new_tokens, num_samples, temperature)
+    sampling = {"method": "sampling", "outputs": num_samples, "temperature": temperature} if temperature > 0 else {}
+    decoding = Decoding.model_validate({"max_new_tokens": max_new_tokens} | sampling)
+    prompts = [codec.prompt(direction, source) for source in sources]
+    return answer_prompts(
+        model,
+        codec,
+        direction,
+        prompts,
+        decoding,
+        max_batch_tokens=max_batch_tokens,
+        seed=seed,
+        on_progress=on_progress,
+        memory=memory,
+    )
+
+
+def answer_prompts(
+    model: Any,
+    codec: Codec,
+    direction: Direction,
+    prompts: list[str],
+    decoding: Decoding,
+    *,
+    max_batch_tokens: int = 16_384,
+    seed: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    memory: Memory | None = None,
+) -> list[list[Answer]]:
+    """`decoding.outputs` answers for each rendered prompt, in the order given; of a beam search the best first.
+
+    `max_batch_tokens` bounds rows x (prompt + new tokens). Sampling draws from its own seeded generator state (`seed`
+    stands in for `decoding.seed`) and leaves the caller's untouched. `on_progress` gets the number of prompts finished
+    since its last call. Under several processes every one must call this: each generates its share, and all get
+    everything. `memory` keeps the answers of each batch as it is finished, and gives back those of an earlier call with
+    the same arguments.
+    """
     world = processes()
-    share = sources[world.process_index :: world.num_processes]
-    own_seed = f"{seed} {world.process_index}"
-    mine = _generate(model, codec, direction, share, settings, max_batch_tokens, own_seed, on_progress, memory)
+    share = prompts[world.process_index :: world.num_processes]
+    own_seed = f"{decoding.seed if seed is None else seed} {world.process_index}"
+    mine = _answer_all(model, codec, direction, share, decoding, max_batch_tokens, own_seed, on_progress, memory)
     if world.num_processes == 1:
         return mine
-    answers: list[list[Answer]] = [[] for _ in sources]
+    answers: list[list[Answer]] = [[] for _ in prompts]
     for rank, part in enumerate(gather_object([mine])):
         answers[rank :: world.num_processes] = part
     return answers
 
 
-def _generate(
+def _answer_all(
     model: Any,
     codec: Codec,
     direction: Direction,
-    sources: list[str],
-    settings: GenerationConfig,
+    texts: list[str],
+    decoding: Decoding,
     max_batch_tokens: int,
     seed: str,
     on_progress: Callable[[int], None] | None,
     memory: Memory | None,
 ) -> list[list[Answer]]:
-    """`generate` in one process."""
-    num_samples, sampled = settings.num_return_sequences, settings.do_sample
-    prompts = codec.prompt_ids(direction, sources) if sources else []
-    answers: list[list[Answer]] = [[] for _ in sources]
-    lengths = [(len(p) + settings.max_new_tokens) * num_samples for p in prompts]
+    """`answer_prompts` in one process."""
+    settings, sampled = _settings(codec, decoding), decoding.method == "sampling"
+    prompts = codec.encode_prompts(texts) if texts else []
+    answers: list[list[Answer]] = [[] for _ in texts]
+    lengths = [(len(p) + decoding.max_new_tokens) * decoding.rows for p in prompts]
     with torch.random.fork_rng(enabled=sampled), inference_mode_of(model):
         for number, batch in enumerate(token_batches(lengths, max_batch_tokens)):
             groups = memory.get(number) if memory else None
@@ -123,20 +153,25 @@ def _answer(
 ) -> list[list[Answer]]:
     """The answers to one batch of prompts."""
     ids, mask = left_pad(prompts, codec.tokenizer.pad_token_id, model.device)
-    written = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, custom_generate=decode)
+    own = {"custom_generate": decode} if settings.num_beams == 1 else {}  # beam search is transformers' own
+    written = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **own)
     read = [codec.read(direction, tokens) for tokens in written[:, ids.shape[1] :].tolist()]
     n = settings.num_return_sequences
     return [read[i : i + n] for i in range(0, len(read), n)]
 
 
-def _settings(codec: Codec, max_new_tokens: int, num_samples: int, temperature: float) -> GenerationConfig:
-    sampling = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature > 0 else {}
+def _settings(codec: Codec, decoding: Decoding) -> GenerationConfig:
+    ways: dict[str, dict[str, Any]] = {
+        "greedy": {"do_sample": False},
+        "sampling": {"do_sample": True, "temperature": decoding.temperature, "top_k": 0, "top_p": decoding.top_p},
+        "beam": {"do_sample": False, "num_beams": decoding.rows, "length_penalty": decoding.length_penalty},
+    }
     return GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        num_return_sequences=num_samples,
+        max_new_tokens=decoding.max_new_tokens,
+        num_return_sequences=decoding.outputs,
         pad_token_id=codec.tokenizer.pad_token_id,
         eos_token_id=codec.eos_token_ids,
         use_cache=True,
         disable_compile=True,
-        **({"do_sample": False} | sampling),
+        **({"num_beams": 1} | ways[decoding.method]),
     )

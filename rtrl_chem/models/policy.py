@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerBase
 
 from rtrl_chem.config import ModelConfig
 from rtrl_chem.data.bundled import model_path
@@ -17,7 +17,7 @@ from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.processes import processes
 from rtrl_chem.tasks import Task, get_style
 
-__all__ = ["Policy", "load_policy", "restore_forward", "save_policy"]
+__all__ = ["Policy", "load_codec", "load_policy", "restore_forward", "save_policy"]
 
 
 @dataclass
@@ -49,9 +49,23 @@ def load_policy(config: ModelConfig, task: Task, weights: Path | None = None) ->
         saved = config.model_copy(update={"gguf_file": None, "revision": None})  # checkpoints of ours are safetensors
         model.load_state_dict(_load_model(str(weights), saved).state_dict())
     model.config.use_cache = True
-    eos = model.generation_config.eos_token_id
-    codec = Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
-    return Policy(model.to(processes().device), codec)
+    return Policy(model.to(processes().device), _codec(config, task, tokenizer, model.generation_config))
+
+
+def load_codec(config: ModelConfig, task: Task) -> Codec:
+    """The codec alone, for a model whose weights are loaded elsewhere; ModelError without a usable tokenizer."""
+    origin = model_path(config.path)
+    tokenizer = _load_tokenizer(origin, config)
+    try:
+        settings = GenerationConfig.from_pretrained(origin, revision=config.revision)
+    except OSError:  # few folders lack one; then the tokenizer's end-of-sequence is the only one
+        settings = GenerationConfig()
+    return _codec(config, task, tokenizer, settings)
+
+
+def _codec(config: ModelConfig, task: Task, tokenizer: Any, settings: GenerationConfig) -> Codec:
+    eos = settings.eos_token_id
+    return Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
 
 
 def save_policy(policy: Policy, folder: Path) -> None:

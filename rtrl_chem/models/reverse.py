@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from rtrl_chem.models.batching import left_pad, token_batches
-from rtrl_chem.models.codec import Codec, Target
+from rtrl_chem.models.codec import Codec
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["ReverseModel", "Score"]
+__all__ = ["ReverseModel", "Score", "batch_nats"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class ReverseModel:
         scores: list[Score | None] = [None] * len(pairs)
         with self.snapshot.active() as model, torch.inference_mode():
             for batch in token_batches([len(row) for row in rows], self.max_batch_tokens):
-                sums = _batch_nats(model, [rows[i] for i in batch], [targets[i] for i in batch], self._pad_id)
+                spans = [targets[i].last - targets[i].first for i in batch]
+                sums = batch_nats(model, [rows[i] for i in batch], spans, self._pad_id)
                 for i, nats in zip(batch, sums, strict=True):
                     scores[i] = Score(nats, targets[i].last - targets[i].first)
         return [score for score in scores if score is not None]
@@ -75,11 +76,14 @@ class ReverseModel:
         return self.codec.tokenizer.pad_token_id
 
 
-def _batch_nats(model: Any, rows: list[list[int]], targets: list[Target], pad_id: int) -> list[float]:
-    """Sum of log p over each target's span. Rows end with their span, so padding on the left lines the spans up and the
-    head need only project the last columns, where all of them lie."""
+def batch_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: int) -> list[float]:
+    """Sum of log p, in nats, over the last `lengths[i]` tokens of each row.
+
+    Rows end with what is scored, so padding on the left lines it up and the head need only project the last columns,
+    where all of it lies.
+    """
     ids, mask = left_pad(rows, pad_id, model.device)
-    spans = torch.tensor([t.last - t.first for t in targets], device=ids.device)
+    spans = torch.tensor(lengths, device=ids.device)
     keep = int(spans.max())
     logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # (B, keep, V): predicts the last `keep` tokens
     each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, -keep:, None]).squeeze(2)  # (B, keep)

@@ -43,7 +43,7 @@ from rtrl_chem.errors import ConfigError, did_you_mean, problems_of
 __all__ = ["EQUALITIES", "Direction", "Domain", "Example", "Task", "fill", "read_answer_text", "read_task_file"]
 
 # The policies of `rtrl_chem.chem.molecule` by name. Importing them would load RDKit; a unit test keeps the two equal.
-Equality = Literal["isomeric", "stereo_free", "fragment_set", "largest_fragment"]
+Equality = Literal["isomeric", "stereo_free", "fragment_set", "largest_fragment", "inchi", "inchi_set"]
 EQUALITIES: tuple[str, ...] = get_args(Equality)
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")

@@ -11,7 +11,8 @@ from rtrl_chem.data import Corpus, Pairs, Reject, write_rejects
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.held_out import HeldOut, TrainingItems, build_held_out, read_training_items
 from rtrl_chem.evaluation.run import progress_bar
-from rtrl_chem.evaluation.summary import summarise, table
+from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
+from rtrl_chem.evaluation.summary import GUARD, summarise, table
 from rtrl_chem.models.policy import load_policy, save_policy
 from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.tasks import Task, load_task
@@ -39,6 +40,8 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     earlier = folder.state() if resume else State()
     checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
+    if config.evaluation.guard:
+        load_guard(config.evaluation.guard)  # before hours of training, not after them
     policy = load_policy(config.model, task, checkpoint)
     processes().wait_for_everyone()
     if main:
@@ -98,6 +101,8 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> None:
     """Measure the policy. Every process generates, only the main one writes."""
     with progress_bar(run.display.console) as on_progress:
         round_trip.evaluate(run.policy, run.config, held_out, out, on_progress)
+        if guard := run.config.evaluation.guard:
+            measure_guard(load_guard(guard), run.policy.model, run.policy.codec, out / GUARD, on_progress=on_progress)
     run.display.say(f"measured {when}")
 
 

@@ -39,8 +39,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, package: str, function: str) -> Re
     recorder = Recorder()
     module = ModuleType(f"{package}.run")
     setattr(module, function, recorder)
-    # The package too: importing the real one would bring torch.
-    monkeypatch.setitem(sys.modules, package, ModuleType(package))
+    if package != "rtrl_chem.evaluation":  # that one is empty; importing the others would bring torch
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return recorder
 
@@ -127,6 +127,14 @@ WRONG_CALLS: list[tuple[str, list[str], str]] = [
     ("no config", ["train"], "CONFIG"),
     ("an unknown option", ["train", QUICKSTART, "--fast"], "--fast"),
     ("no model", ["evaluate", QUICKSTART], "--model"),
+    ("nothing to evaluate", ["evaluate"], "or --compare A B"),
+    ("an unknown suite", ["evaluate", "chebi2o", "--model", "m"], "no suite 'chebi2o': did you mean 'chebi20'?"),
+    ("a part of a config", ["evaluate", QUICKSTART, "--model", "m", "--part", "x"], "is a config, which has no parts"),
+    ("an unknown part", ["evaluate", "naming", "--model", "m", "--part", "x"], "--part x: naming has none"),
+    ("a key of a suite", ["evaluate", "naming", "--model", "m", "--set", "sise=3"], "did you mean 'size'?"),
+    ("compare and a suite", ["evaluate", "naming", "--compare", "a", "b"], "leave SUITE, CONFIG and --model out"),
+    ("nothing to compare", ["evaluate", "--compare", "a", "b"], "--compare a: no such file or folder"),
+    ("a task of a suite", ["evaluate", "naming", "--model", "m", "--task", "naming"], "only --compare takes them"),
     ("a missing file", ["train", "no.yaml"], "no.yaml: cannot be read (No such file or directory)"),
     ("a misspelt key", ["validate", QUICKSTART, "--set", "rouds=1"], "rouds: unknown key; did you mean 'rounds'?"),
     ("no equals sign", ["validate", QUICKSTART, "--set", "rounds"], "--set rounds: must be key=value"),

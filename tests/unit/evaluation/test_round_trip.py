@@ -11,7 +11,8 @@ from rtrl_chem.errors import RtrlError
 from rtrl_chem.evaluation import round_trip as evaluation
 from rtrl_chem.evaluation.files import Prediction, read_predictions
 from rtrl_chem.evaluation.held_out import HeldOut, Item
-from rtrl_chem.evaluation.round_trip import Referee, evaluate, opsin_referee, round_trip
+from rtrl_chem.evaluation.referee import Referee, opsin_referee
+from rtrl_chem.evaluation.round_trip import evaluate, round_trip
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction, Task
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rtrl_chem.config import ModelConfig, dump_config
 from rtrl_chem.data.bundled import PREFIX
-from rtrl_chem.evaluation.run import evaluate, load_for_evaluation, progress_bar
+from rtrl_chem.evaluation.run import evaluate, load_for_evaluation, model_for_evaluation, progress_bar
 from rtrl_chem.preflight import bundled_models
 from rtrl_chem.tasks import Direction, Task
 
@@ -59,6 +60,31 @@ def test_model_to_evaluate(
     ((asked, _, *weights),) = loaded
     assert {key: getattr(asked, key) for key in expected} == expected
     assert weights == ([tmp_path] if model == "ADAPTER" else [])
+
+
+@pytest.mark.parametrize(
+    ("run", "own", "expected"),
+    [
+        pytest.param({"path": "bundled:tiny"}, None, "compact", id="of a run from a bundled model"),
+        pytest.param({"path": "org/a", "prompt_style": "chemdfm"}, None, "chemdfm", id="as the run asked"),
+        pytest.param({"path": "org/a", "prompt_style": "chemdfm"}, "plain", "plain", id="as the user says"),
+        pytest.param(None, None, None, id="no run's model"),
+    ],
+)
+def test_a_suite_asks_the_model_of_a_run_as_the_run_did(
+    tmp_path: Path, naming: Task, loaded: list, run: dict | None, own: str | None, expected: str | None
+) -> None:
+    if run is not None:
+        dump_config(make_config(model=run), tmp_path / "config.yaml")
+    model_for_evaluation(ModelConfig(path=str(tmp_path / "model"), prompt_style=own), naming)
+    assert loaded[0][0].prompt_style == expected
+
+
+def test_a_suite_puts_an_adapter_over_the_base_it_names(tmp_path: Path, naming: Task, loaded: list) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/base"}))
+    model_for_evaluation(ModelConfig(path=str(tmp_path)), naming)
+    [(config, _, weights)] = loaded
+    assert (config.path, config.lora, weights) == ("org/base", {}, tmp_path)
 
 
 def test_stages_with_the_same_words_get_bars_of_their_own() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from rtrl_chem.models.generate import generate
+from rtrl_chem.models.codec import Answer
+from rtrl_chem.models.decoding import Decoding
+from rtrl_chem.models.generate import answer_prompts, generate
 from rtrl_chem.tasks import Direction
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
@@ -153,3 +155,41 @@ def test_any_seed_of_a_run_will_do(make_policy: Callable[..., Any]) -> None:
     seeds = [0, 1, 2**31 - 1, 2**63 - 1]
     found = [write(policy, num_samples=3, temperature=1.0, seed=seed) for seed in seeds]
     assert len({str(answers) for answers in found}) == len(seeds)
+
+
+def beams(policy: Any, sources: list[str] = MOLECULES, **options: Any) -> list[list[Answer]]:
+    batch = {"max_batch_tokens": options.pop("max_batch_tokens")} if "max_batch_tokens" in options else {}
+    decoding = Decoding(method="beam", **({"outputs": 4, "max_new_tokens": 8} | options))
+    prompts = [policy.codec.prompt(FORWARD, source) for source in sources]
+    return answer_prompts(policy.model, policy.codec, FORWARD, prompts, decoding, **batch)
+
+
+def log_probability(policy: Any, source: str, answer: Answer) -> float:
+    """Of the tokens that were written, one full forward pass each: no cache, no batch."""
+    [prompt] = policy.codec.prompt_ids(FORWARD, [source])
+    written = policy.tokenizer(answer.completion, add_special_tokens=False)["input_ids"]
+    ids = prompt + written + ([] if answer.truncated else [policy.tokenizer.eos_token_id])
+    with torch.no_grad():
+        logs = policy.model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    return float(sum(logs[i - 1, ids[i]] for i in range(len(prompt), len(ids))))
+
+
+def test_beams_come_by_their_probability_and_never_behind_greedy(taught_policy: Any) -> None:
+    sources = ["CCO", "CCCO", "CC"]
+    greedy = generate(taught_policy.model, taught_policy.codec, FORWARD, sources, max_new_tokens=8)
+    for source, group, [first] in zip(sources, beams(taught_policy, sources), greedy, strict=True):
+        assert len({answer.completion for answer in group}) == 4
+        scores = [log_probability(taught_policy, source, answer) for answer in group]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[0] >= log_probability(taught_policy, source, first) - 1e-4
+
+
+def test_beams_do_not_depend_on_the_batch(taught_policy: Any) -> None:
+    assert beams(taught_policy, max_batch_tokens=60) == beams(taught_policy)
+
+
+def test_a_wider_beam_gives_no_more_than_was_asked(taught_policy: Any) -> None:
+    wide = beams(taught_policy, ["CCO"], outputs=2, beams=6)
+    assert [answer.completion for answer in wide[0]] == [
+        answer.completion for answer in beams(taught_policy, ["CCO"], outputs=6)[0][:2]
+    ]

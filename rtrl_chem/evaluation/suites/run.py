@@ -1,0 +1,357 @@
+"""`rtrl-chem evaluate SUITE --model PATH`: ask a model what the suite asks, keep its answers, measure them.
+
+OUT/suite.yaml                  the suite as it was asked, with the model
+OUT/PART/predictions.jsonl      source, target, output or outputs (best first), reconstruction(s), truncated
+OUT/PART/metrics.json           every metric with its interval and denominator, computed from predictions.jsonl
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rtrl_chem import strict_yaml
+from rtrl_chem.errors import ConfigError, did_you_mean
+from rtrl_chem.evaluation import round_trip
+from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, write_json, write_text
+from rtrl_chem.evaluation.journal import Journal, fingerprint
+from rtrl_chem.evaluation.measure import route
+from rtrl_chem.evaluation.metrics.workers import processes_for
+from rtrl_chem.evaluation.predictions import Row, SavedPredictions, read_saved
+from rtrl_chem.evaluation.run import model_for_evaluation, progress_bar, versions, weights
+from rtrl_chem.evaluation.scoring import Measured, Options, item_scores, score_saved
+from rtrl_chem.evaluation.suites.data import Item, Items, read_items
+from rtrl_chem.evaluation.suites.guard import QUESTION, measure_guard
+from rtrl_chem.evaluation.suites.schema import Part, Suite
+from rtrl_chem.evaluation.tables import guard_table, saved_table
+from rtrl_chem.models.decoding import Decoding
+from rtrl_chem.tasks import Direction, Task
+from rtrl_chem.tasks.base import fill
+
+if TYPE_CHECKING:
+    from rtrl_chem.models.codec import Answer, Codec
+
+__all__ = ["SUITE_FILE", "Results", "evaluate_suite"]
+
+SUITE_FILE = "suite.yaml"
+
+# What was measured, by the name of the part.
+Results = dict[str, Measured]
+# Answers to rendered prompts, whichever way they are generated.
+Ask = Callable[["Codec", Direction, list[str], Decoding, Callable[[int], None], "str"], "list[list[Answer]]"]
+
+
+def evaluate_suite(
+    suite: Suite, data_dir: Path | None = None, out: Path | None = None, console: Console | None = None
+) -> Results:
+    """Run every part of a suite on `suite.model`, write the files below `out` and print a table of each to stderr.
+
+    `out` defaults to `evaluations/MODEL/SUITE`. Data, names of metrics and model are looked up in this order, before
+    anything is generated: ConfigError, CorpusError, ModelError. An interrupted evaluation, started again with the same
+    arguments, goes on where it stopped and ends with the same files.
+    """
+    if suite.model is None:
+        raise ConfigError("--model: missing; give the folder, Hub id or bundled:NAME of the model to measure")
+    from rtrl_chem.models.processes import calm_libraries
+
+    calm_libraries()
+    console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
+    items = {name: read_items(suite, name, data_dir) for name in suite.parts}
+    for name, part in suite.parts.items():
+        _check_headline(name, part)
+    out = out or Path("evaluations") / _slug(suite.model.path) / suite.name
+    session = _Session.start(suite, out)
+    # Loading the model has told the processes apart: one of them speaks.
+    console.quiet = console.quiet or not round_trip.is_main_process()
+    if round_trip.is_main_process():
+        write_text(out / SUITE_FILE, strict_yaml.dump(suite.model_dump(mode="json", exclude_none=True)))
+    found = {}
+    for name, part in suite.parts.items():
+        console.print(f"{name}: {items[name].summary()}", markup=False, highlight=False)
+        measured = _run_part(session, name, part, items[name], out / name, console)
+        if measured is not None:
+            found[name] = measured
+            console.print(_headline(suite, name, part, measured))
+    _run_guard(session, data_dir, out, console)
+    session.journal.remove()
+    console.print(f"written to {out}", markup=False, highlight=False)
+    return found
+
+
+@dataclass
+class _Session:
+    """What all parts share: the suite, how its model is asked, and the journal of what it said."""
+
+    suite: Suite
+    model: Any  # None where another engine generates
+    codec: Codec
+    ask: Ask
+    journal: Journal
+
+    @classmethod
+    def start(cls, suite: Suite, out: Path) -> _Session:
+        """Load the model. The task it is loaded for does not matter, each part puts its own in place."""
+        from rtrl_chem.models.processes import processes
+
+        assert suite.model is not None
+        task = next((part.resolved_task for part in suite.parts.values()), QUESTION)
+        key = [*weights(suite.model.path), suite.backend, str(suite.max_batch_tokens), str(processes().num_processes)]
+        if suite.backend == "vllm":
+            codec, ask = _vllm(suite, task)
+        else:
+            policy = model_for_evaluation(suite.model, task)
+            codec, key = policy.codec, key + versions(policy)
+        model = None if suite.backend == "vllm" else policy.model
+        journal = Journal(out / f"answers-{processes().process_index}.jsonl", fingerprint(*key))
+        if suite.backend != "vllm":
+            ask = _transformers(suite, policy, journal)
+        return cls(suite, model, codec, ask, journal)
+
+    def codec_of(self, task: Task) -> Codec:
+        """The codec of the same model and style for another task."""
+        from rtrl_chem.models.codec import Codec
+
+        own = self.codec
+        return Codec(task, own.style, own.tokenizer, own.eos_token_ids)
+
+
+def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
+    from rtrl_chem.models.generate import answer_prompts
+
+    def ask(
+        codec: Codec,
+        direction: Direction,
+        prompts: list[str],
+        decoding: Decoding,
+        advance: Callable[[int], None],
+        stage: str,
+    ) -> list[list[Answer]]:
+        memory = journal.stage(f"{stage} {decoding.model_dump_json()}", prompts)
+        return answer_prompts(
+            policy.model,
+            codec,
+            direction,
+            prompts,
+            decoding,
+            max_batch_tokens=suite.max_batch_tokens,
+            on_progress=advance,
+            memory=memory,
+        )
+
+    return ask
+
+
+def _vllm(suite: Suite, task: Task) -> tuple[Codec, Ask]:
+    from rtrl_chem.data.bundled import model_path
+    from rtrl_chem.models.policy import load_codec
+    from rtrl_chem.models.vllm import answer_prompts, load_engine
+
+    assert suite.model is not None
+    engine = load_engine(suite.model, model_path(suite.model.path))
+
+    def ask(
+        codec: Codec,
+        direction: Direction,
+        prompts: list[str],
+        decoding: Decoding,
+        advance: Callable[[int], None],
+        stage: str,
+    ) -> list[list[Answer]]:
+        return answer_prompts(engine, codec, direction, prompts, decoding, advance)
+
+    return load_codec(suite.model, task), ask
+
+
+def _run_part(
+    session: _Session, name: str, part: Part, items: Items, folder: Path, console: Console
+) -> Measured | None:
+    """Ask, write, measure what was written. None in a process that is not the main one."""
+    with progress_bar(console) as on_progress:
+        records = _predict(session, name, part, items.items, on_progress)
+        if not round_trip.is_main_process():
+            return None
+        write_text(folder / PREDICTIONS_FILE, "".join(json.dumps(record) + "\n" for record in records))
+        measured = _measure(session.suite, part, read_saved(folder / PREDICTIONS_FILE), on_progress)
+    write_json(folder / METRICS_FILE, _describe(session.suite, name, part, items) | measured.to_json())
+    return measured
+
+
+def _run_guard(session: _Session, data_dir: Path | None, out: Path, console: Console) -> None:
+    suite = session.suite
+    if not (suite.texts or suite.questions):
+        return
+    with progress_bar(console) as on_progress:
+        found = measure_guard(suite, session.model, session.codec, out, data_dir, on_progress)
+    for name, guarded in found.items():
+        console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}", guarded))
+
+
+def _predict(
+    session: _Session, name: str, part: Part, items: Sequence[Item], on_progress: round_trip.Progress
+) -> list[dict[str, Any]]:
+    """The lines of predictions.jsonl."""
+    task, way = part.resolved_task, part.direction
+    prompts = _prompts(session, name, part, items)
+    answers = _ask(session, session.codec_of(task), way, prompts, part.decoding, name, on_progress)
+    outputs = [[answer.text for answer in group] for group in answers]
+    back: list[list[str]] | None = None
+    if part.round_trip:
+        back = _reconstruct(session, name, task, way.opposite, outputs, part.decoding, on_progress)
+    return [
+        _record(item, group, back[i] if back is not None else None)
+        for i, (item, group) in enumerate(zip(items, answers, strict=True))
+    ]
+
+
+def _reconstruct(
+    session: _Session,
+    name: str,
+    task: Task,
+    way: Direction,
+    outputs: list[list[str]],
+    decoding: Decoding,
+    on_progress: round_trip.Progress,
+) -> list[list[str]]:
+    """x_hat of each output, greedy; that of an empty output is empty."""
+    codec = session.codec_of(task)
+    flat = [output for group in outputs for output in group]
+    prompts = [codec.prompt(way, output) if output else "" for output in flat]
+    greedy = Decoding(max_new_tokens=decoding.max_new_tokens)
+    answers = _ask(session, codec, way, prompts, greedy, f"{name}, way back", on_progress)
+    texts = iter([answer.text for (answer,) in answers])
+    return [[next(texts) for _ in group] for group in outputs]
+
+
+def _ask(
+    session: _Session,
+    codec: Codec,
+    way: Direction,
+    prompts: list[str],
+    decoding: Decoding,
+    stage: str,
+    on_progress: round_trip.Progress,
+) -> list[list[Answer]]:
+    """The answers to each prompt, each distinct one asked once; "" is not asked."""
+    from rtrl_chem.models.codec import Answer
+
+    distinct = [prompt for prompt in dict.fromkeys(prompts) if prompt]
+    done = 0
+
+    def advance(finished: int) -> None:
+        nonlocal done
+        done += finished
+        on_progress(stage, done, len(distinct))
+
+    advance(0)
+    answers = session.ask(codec, way, distinct, decoding, advance, stage) if distinct else []
+    nothing = [Answer("", "", 0, truncated=False)] * decoding.outputs
+    known = dict(zip(distinct, answers, strict=True)) | {"": nothing}
+    return [known[prompt] for prompt in prompts]
+
+
+def _prompts(session: _Session, name: str, part: Part, items: Sequence[Item]) -> list[str]:
+    """The rendered prompt of each item."""
+    if part.prompt is None:
+        codec = session.codec_of(part.resolved_task)
+        return [codec.prompt(part.direction, item.source) for item in items]
+    style = session.codec.style
+    if "{instruction}" not in style.template and any(item.context for item in items):
+        columns = ", ".join(column for column, _ in items[0].context)
+        raise ConfigError(
+            f"{name}: prompt style {style.name} has no place for the request in words, so {columns} would be lost; "
+            "set model.prompt_style to one that has, such as plain"
+        )
+    codecs: dict[tuple[tuple[str, str], ...], Codec] = {}
+    for item in items:
+        if item.context not in codecs:
+            codecs[item.context] = session.codec_of(_with_prompt(part, dict(item.context)))
+    return [codecs[item.context].prompt(part.direction, item.source) for item in items]
+
+
+def _with_prompt(part: Part, context: dict[str, str]) -> Task:
+    assert part.prompt is not None
+    prompt = fill(part.prompt, context)
+    if part.direction is Direction.FORWARD:
+        return replace(part.resolved_task, forward_prompt=prompt)
+    return replace(part.resolved_task, reverse_prompt=prompt)
+
+
+def _record(item: Item, answers: list[Answer], back: list[str] | None) -> dict[str, Any]:
+    record: dict[str, Any] = {"source": item.source, "target": item.target} | dict(item.context)
+    several = len(answers) > 1
+    texts = [answer.text for answer in answers]
+    record |= {"outputs": texts} if several else {"output": texts[0]}
+    if back is not None:
+        record |= {"reconstructions": back} if several else {"reconstruction": back[0]}
+    return record | {"truncated": sum(answer.truncated for answer in answers)}
+
+
+# ---- measuring ------------------------------------------------------------------------------------------------------
+
+
+def _measure(suite: Suite, part: Part, saved: SavedPredictions, on_progress: round_trip.Progress) -> Measured:
+    options = Options(
+        fcd=suite.fcd,
+        opsin=suite.referee,
+        processes=processes_for(len(saved.rows)),
+        resamples=suite.resamples,
+        confidence=suite.confidence,
+        seed=suite.seed,
+    )
+    task = part.resolved_task
+    return score_saved(saved, task, part.direction, options, lambda done, total: on_progress("measuring", done, total))
+
+
+def _check_headline(name: str, part: Part) -> None:
+    """ConfigError for a metric that this part cannot have, before an hour is spent on its answers."""
+    ranks = part.decoding.outputs
+    back = ("C",) * ranks if part.round_trip else None
+    row = Row(1, "C", "C" if part.target else None, ("C",) * ranks, back)
+    known: dict[str, str] = {"fcd": ""}
+    saved = SavedPredictions(Path(name), [row], 1)
+    scores = item_scores(saved, part.resolved_task, part.direction, Options(opsin=False), known)
+    known |= {score.name: score.label for score in scores}
+    for metric in part.metrics:
+        if metric not in known:
+            raise ConfigError(f"{name}.metrics: no metric {metric!r} here: {did_you_mean(metric, known)}")
+
+
+def _describe(suite: Suite, name: str, part: Part, items: Items) -> dict[str, Any]:
+    """What stands above the numbers in metrics.json."""
+    assert suite.model is not None
+    return {
+        "suite": suite.name,
+        "part": name,
+        "model": suite.model.path,
+        "data": {
+            "where": items.where,
+            "rows_in": items.rows_in,
+            "set_aside": items.set_aside,
+            "repaired": items.repaired,
+            "unreadable": items.unreadable,
+            "items": len(items.items),
+            "sha256": items.fingerprint(),
+        },
+        "smiles": suite.smiles,
+        "decoding": part.decoding.model_dump(mode="json", exclude_none=True),
+        "headline": list(part.metrics),
+    }
+
+
+def _headline(suite: Suite, name: str, part: Part, measured: Measured) -> Table:
+    """The suite's choice of metrics, with what of it could not be measured."""
+    chosen = {metric: measured.metrics[metric] for metric in part.metrics if metric in measured.metrics}
+    missing = {metric: measured.not_measured[metric] for metric in part.metrics if metric in measured.not_measured}
+    title = f"{suite.name}, {name}: {route(part.resolved_task, part.direction)}"
+    return saved_table(replace(measured, metrics=chosen, not_measured=missing), title)
+
+
+def _slug(model: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", model).strip("-.") or "model"
