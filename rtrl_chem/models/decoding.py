@@ -43,8 +43,9 @@ class Decoding(Closed):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        foreign = sorted(k for k in self.model_fields_set if _ONLY_FOR.get(k, self.method) != self.method)
-        if foreign:
+        fields = type(self).model_fields
+        changed = [key for key in _ONLY_FOR if getattr(self, key) != fields[key].default]
+        if foreign := [key for key in changed if _ONLY_FOR[key] != self.method]:
             raise ValueError(f"{foreign[0]} is for method: {_ONLY_FOR[foreign[0]]}; method is {self.method}")
         if self.method == "greedy" and self.outputs > 1:
             raise ValueError(f"outputs: {self.outputs} greedy answers would be equal; set method: beam or sampling")

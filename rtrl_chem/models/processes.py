@@ -27,5 +27,6 @@ def calm_libraries() -> None:
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
-    logging.getLogger("trl").setLevel(logging.ERROR)
+    for name in ("trl", "huggingface_hub"):  # the latter reports each of its tries to reach the Hub
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)

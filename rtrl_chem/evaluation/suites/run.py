@@ -38,7 +38,7 @@ from rtrl_chem.tasks.base import fill
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer, Codec
 
-__all__ = ["SUITE_FILE", "Results", "evaluate_suite"]
+__all__ = ["SUITE_FILE", "Results", "check_headline", "evaluate_suite"]
 
 SUITE_FILE = "suite.yaml"
 
@@ -65,7 +65,7 @@ def evaluate_suite(
     console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
     items = {name: read_items(suite, name, data_dir) for name in suite.parts}
     for name, part in suite.parts.items():
-        _check_headline(name, part)
+        check_headline(name, part)
     out = out or Path("evaluations") / _slug(suite.model.path) / suite.name
     session = _Session.start(suite, out)
     # Loading the model has told the processes apart: one of them speaks.
@@ -309,7 +309,7 @@ def _measure(suite: Suite, part: Part, saved: SavedPredictions, on_progress: rou
     return score_saved(saved, task, part.direction, options, lambda done, total: on_progress("measuring", done, total))
 
 
-def _check_headline(name: str, part: Part) -> None:
+def check_headline(name: str, part: Part) -> None:
     """ConfigError for a metric that this part cannot have, before an hour is spent on its answers."""
     ranks = part.decoding.outputs
     back = ("C",) * ranks if part.round_trip else None
