@@ -76,9 +76,12 @@ class RoundTripGRPOTrainer(GRPOTrainer):
 
     @property
     def _advantage_is_all(self) -> bool:
-        """Whether a sample without advantage has no gradient, and the loss is not a mean over samples."""
+        """Whether a sample without advantage has no gradient, and the loss is not a mean over samples.
+
+        Of several processes TRL asks for equally many samples: there they all stay.
+        """
         alone = self.beta == 0.0 and not self._entropy_bonus_enabled and not self.aux_loss_enabled
-        return alone and self.loss_type in ("dapo", "cispo")
+        return alone and self.loss_type in ("dapo", "cispo") and self.accelerator.num_processes == 1
 
     @property
     def _sharded(self) -> bool:
