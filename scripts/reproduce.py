@@ -1,6 +1,6 @@
-"""Reproduce the table of eval/RESULTS.md: round-trip RL beside its baselines at like compute, three seeds, intervals.
+"""Reproduce the first table of eval/RESULTS.md: round-trip RL beside its baselines at like compute, three seeds, intervals.
 
-    python scripts/reproduce.py            # every arm and seed, then eval/RESULTS.md and eval/results.json
+    python scripts/reproduce.py            # every arm and seed, then eval/results.json and eval/table.md
     python scripts/reproduce.py --seeds 0  # less
 
 Each arm is one `rtrl-chem train` on configs/reproduce.yaml with the overrides below, one thread each, as many at a time
