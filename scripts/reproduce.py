@@ -1,4 +1,4 @@
-"""Reproduce the first table of eval/RESULTS.md: round-trip RL beside its baselines at like compute, three seeds, intervals.
+"""Reproduce the first table of eval/RESULTS.md: round-trip RL beside its baselines, three seeds, intervals.
 
     python scripts/reproduce.py            # every arm and seed, then eval/results.json and eval/table.md
     python scripts/reproduce.py --seeds 0  # less
