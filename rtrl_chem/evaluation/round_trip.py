@@ -91,7 +91,7 @@ def round_trip(
     answers = _ask(task, direction, sources, generate, on_progress)
     outputs = [answer.text for answer in answers]
     back = _ask(task, direction.opposite, outputs, generate, on_progress)
-    verdicts = judge_batch(task, direction, sources, answers)
+    verdicts = [one.verdict for one in judge_batch(task, direction, sources, answers)]
     return [
         Prediction(item.source, answer.text, x_hat.text, item.target, verdict)
         for item, answer, x_hat, verdict in zip(items, answers, back, verdicts, strict=True)

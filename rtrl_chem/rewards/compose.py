@@ -17,7 +17,7 @@ from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
 from rtrl_chem.rewards.format import format_reward
 from rtrl_chem.rewards.likelihood import likelihood_reward
-from rtrl_chem.rewards.verdict import Verdict, judge_batch
+from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
 
 __all__ = ["Judged", "RoundTripReward", "Stopwatch"]
@@ -36,13 +36,15 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Judged:
-    """One sample and all its reward is made of. `nats` and `tokens` are None where it was not reverse-scored."""
+    """One sample and all its reward is made of. `evidence` is the text a verdict rests on, such as a leak; `nats` and
+    `tokens` are None where it was not reverse-scored."""
 
     source: str
     output: str
     completion: str
     reward: float
     verdict: Verdict
+    evidence: str
     likelihood: float
     format: float
     nats: float | None
@@ -73,11 +75,11 @@ class RoundTripReward:
         """Reward, verdict and components of each (source, answer)."""
         start = time.perf_counter()
         domain = self.codec.task.output(self.direction)
-        verdicts = judge_batch(self.codec.task, self.direction, sources, answers)
+        judgements = judge_batch(self.codec.task, self.direction, sources, answers)
         formats = [format_reward(domain, answer.text) for answer in answers]
         self.stopwatch.add("chemistry", start)
-        scores = self._scores(sources, answers, verdicts)
-        rows = zip(sources, answers, verdicts, formats, scores, strict=True)
+        scores = self._scores(sources, answers, [one.verdict for one in judgements])
+        rows = zip(sources, answers, judgements, formats, scores, strict=True)
         return [self._judged(*row) for row in rows]
 
     def _scores(self, sources: list[str], answers: list[Answer], verdicts: list[Verdict]) -> list[Score | None]:
@@ -91,15 +93,18 @@ class RoundTripReward:
         self.stopwatch.add("reverse scoring", start)
         return scores
 
-    def _judged(self, source: str, answer: Answer, verdict: Verdict, well_formed: float, score: Score | None) -> Judged:
+    def _judged(
+        self, source: str, answer: Answer, judgement: Judgement, well_formed: float, score: Score | None
+    ) -> Judged:
         likelihood = likelihood_reward(score, self.likelihood.form, self.likelihood.normalize)
-        well_formed = well_formed if verdict is Verdict.OK else 0.0
+        well_formed = well_formed if judgement.verdict is Verdict.OK else 0.0
         return Judged(
             source=source,
             output=answer.text,
             completion=answer.completion,
             reward=self.likelihood.weight * likelihood + self.format.weight * well_formed,
-            verdict=verdict,
+            verdict=judgement.verdict,
+            evidence=judgement.evidence,
             likelihood=likelihood,
             format=well_formed,
             nats=score.nats if score else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from rtrl_chem.tasks import Direction, Task
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer
 
-__all__ = ["Verdict", "judge", "judge_batch"]
+__all__ = ["Judgement", "Verdict", "judge", "judge_batch"]
 
 
 class Verdict(str, Enum):
@@ -29,24 +30,31 @@ class Verdict(str, Enum):
         return self.value
 
 
-def judge(task: Task, direction: Direction, source: str, answer: Answer) -> Verdict:
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and what it rests on: for a leak the text that gives x away, else nothing."""
+
+    verdict: Verdict
+    evidence: str = ""
+
+
+def judge(task: Task, direction: Direction, source: str, answer: Answer) -> Judgement:
     """The first gate, in the order of `Verdict`, that an answer to `source` fails; `OK` if it passes them all."""
     output = answer.text
     x, y = task.source(direction), task.output(direction)
     if not output:
-        return Verdict.EMPTY
+        return Judgement(Verdict.EMPTY)
     if answer.truncated:
-        return Verdict.TRUNCATED
+        return Judgement(Verdict.TRUNCATED)
     if y.is_structure and chem.parse(output) is None:
-        return Verdict.INVALID
+        return Judgement(Verdict.INVALID)
     if chem.is_copy(source, output):
-        return Verdict.COPIED_SOURCE
-    if chem.find_leak(source, output, x.is_structure, y.is_structure) is not None:
-        return Verdict.LEAKED_SOURCE
-    return Verdict.OK
+        return Judgement(Verdict.COPIED_SOURCE, output)
+    leak = chem.find_leak(source, output, x.is_structure, y.is_structure)
+    return Judgement(Verdict.OK) if leak is None else Judgement(Verdict.LEAKED_SOURCE, leak)
 
 
-def judge_batch(task: Task, direction: Direction, sources: Sequence[str], answers: Sequence[Answer]) -> list[Verdict]:
+def judge_batch(task: Task, direction: Direction, sources: Sequence[str], answers: Sequence[Answer]) -> list[Judgement]:
     """`judge` pair by pair, each distinct pair once; ValueError when the two differ in length."""
     pairs = list(zip(sources, answers, strict=True))
     known = {

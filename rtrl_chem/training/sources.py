@@ -68,7 +68,7 @@ def _written(
         max_batch_tokens=config.evaluation.max_batch_tokens,
     )
     answers = [group[0] for group in groups]
-    verdicts = judge_batch(policy.codec.task, back, origins, answers)
+    verdicts = [one.verdict for one in judge_batch(policy.codec.task, back, origins, answers)]
     spell = canonical if policy.codec.task.source(phase.direction).is_structure else str  # as a corpus is spelt
     usable = [
         (spell(a.text) or a.text, x) for a, x, v in zip(answers, origins, verdicts, strict=True) if v is Verdict.OK

@@ -71,7 +71,9 @@ def test_a_gated_output_earns_the_floor_and_is_not_scored(
     reward = reward_of(direction, reverse, likelihood=term, format=FormatReward(weight=0.5))
     [judged] = reward.judge([source], [given])
     floor = FLOORS[form, normalize]
-    assert judged == Judged(source, given.text, given.completion, 2 * floor, verdict, floor, 0.0, None, None)
+    expected = Judged(source, given.text, given.completion, 2 * floor, verdict, judged.evidence, floor, 0.0, None, None)
+    assert judged == expected
+    assert bool(judged.evidence) == (verdict in (Verdict.COPIED_SOURCE, Verdict.LEAKED_SOURCE))
     assert reverse.asked == []
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from rtrl_chem.models.codec import Answer
 from rtrl_chem.rewards import verdict
-from rtrl_chem.rewards.verdict import Verdict, judge, judge_batch
+from rtrl_chem.rewards.verdict import Judgement, Verdict, judge, judge_batch
 from rtrl_chem.tasks import TASKS, Direction
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
@@ -49,13 +49,13 @@ def answer(text: str, truncated: bool = False) -> Answer:
     ],
 )
 def test_first_gate_that_fails(task: str, direction: Direction, source: str, given: Answer, expected: Verdict) -> None:
-    assert judge(TASKS[task], direction, source, given) is expected
+    assert judge(TASKS[task], direction, source, given).verdict is expected
 
 
 def test_batch_judges_each_distinct_pair_once_and_keeps_order(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def counted(*args: object) -> Verdict:
+    def counted(*args: object) -> Judgement:
         calls.append(args)
         return judge(*args)  # type: ignore[arg-type]
 
@@ -63,7 +63,8 @@ def test_batch_judges_each_distinct_pair_once_and_keeps_order(monkeypatch: pytes
     sources = ["CCO", "CCO", "CCO", "CCC"]
     answers = [answer("ethanol"), answer("CCO"), answer("ethanol"), answer("propane", True)]
     found = judge_batch(TASKS["naming"], FORWARD, sources, answers)
-    assert found == [Verdict.OK, Verdict.COPIED_SOURCE, Verdict.OK, Verdict.TRUNCATED]
+    assert [one.verdict for one in found] == [Verdict.OK, Verdict.COPIED_SOURCE, Verdict.OK, Verdict.TRUNCATED]
+    assert [one.evidence for one in found] == ["", "CCO", "", ""]
     assert len(calls) == 3
 
 

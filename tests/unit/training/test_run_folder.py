@@ -128,8 +128,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_completions_keep_every_part_of_a_sample(tmp_path: Path) -> None:
-    scored = Judged("CCO", "ethanol", " ethanol", 0.45, Verdict.OK, 0.25, 1.0, -1.4, 4)
-    gated = Judged("CCO", "", "", 0.0, Verdict.EMPTY, 0.0, 0.0, None, None)
+    scored = Judged("CCO", "ethanol", " ethanol", 0.45, Verdict.OK, "", 0.25, 1.0, -1.4, 4)
+    gated = Judged("CCO", "", "", 0.0, Verdict.EMPTY, "", 0.0, 0.0, None, None)
     write_completions(tmp_path / "rounds" / "c.parquet", [(1, scored), (2, gated)])
     rows = pq.read_table(tmp_path / "rounds" / "c.parquet").to_pylist()
     assert [(row["step"], row["verdict"], row["nats"]) for row in rows] == [(1, "OK", -1.4), (2, "EMPTY", None)]

@@ -50,6 +50,7 @@ class Rewards:
                 a.text,
                 self.table.get(a.text, 9.0),
                 Verdict.OK if a.text in self.table else Verdict.LEAKED_SOURCE,
+                "",
                 0.0,
                 0.0,
                 None,
