@@ -191,6 +191,44 @@ def metrics(
 
 
 @app.command()
+def inspect(
+    corpus: Annotated[
+        str, typer.Argument(metavar="CORPUS", help="A prepared corpus, or a file of molecules or pairs.")
+    ],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="T", help="The file holds the labelled pairs of this task.")
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME", help="Its column; of pairs twice: left, right.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", metavar="MODEL", help="Count the tokens of this model.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="And how many rows have more than this.")
+    ] = None,
+    benchmarks: Annotated[
+        Path | None,
+        typer.Option("--benchmarks", metavar="DIR", help="Local copies of the suites' data, see eval/README.md."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a page, plots and numbers.")] = None,
+    sample: Annotated[int, typer.Option("--sample", min=1, help="Rows to look at closely.")] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses them.")] = 0,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="To look at them with.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is in a corpus or a file of pairs, and what is wrong with it."""
+    with _errors_on_one_line(debug):
+        from rtrl_chem.data.inspect import Options
+        from rtrl_chem.reporting.inspect_corpus import Request, inspect_corpus
+
+        options = Options(sample=sample, seed=seed, processes=processes, max_tokens=max_tokens)
+        request = Request(corpus, task, tuple(field or ()), tokenizer, max_tokens, out, benchmarks, options)
+        inspect_corpus(request, as_json)
+
+
+@app.command()
 def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
     """Check a config and what it names, in a moment and without loading a model."""
     with _errors_on_one_line(debug):

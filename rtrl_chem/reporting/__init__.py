@@ -1,0 +1,1 @@
+"""What was found or done, for a reader: pages that work offline, plots, drawings of molecules."""
