@@ -228,6 +228,42 @@ def inspect(
         inspect_corpus(request, as_json)
 
 
+@app.command("make-pairs")
+def make_pairs(
+    molecules: Annotated[str, typer.Argument(metavar="INPUT", help="A prepared corpus, or a file of molecules.")],
+    task: Annotated[str, typer.Option("--task", metavar="T", help="naming, reaction or captioning.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=".jsonl, .tsv (both also .gz) or .parquet.")],
+    field: Annotated[str | None, typer.Option("--field", metavar="NAME", help="The column of molecules.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use only so many rows.")] = None,
+    names: Annotated[bool, typer.Option("--names", help="Captions tell the IUPAC name, where OPSIN agrees.")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Time that one name may take.")] = 10.0,
+    per_template: Annotated[int, typer.Option("--per-template", min=1, help="Reactions kept of each kind.")] = 1300,
+    max_block_atoms: Annotated[
+        int, typer.Option("--max-block-atoms", min=2, help="Heavy atoms of a building block.")
+    ] = 12,
+    max_product_atoms: Annotated[
+        int, typer.Option("--max-product-atoms", min=4, help="Heavy atoms of a product.")
+    ] = 24,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses phrasings and building blocks.")] = 0,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="To work with.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Make labelled pairs from molecules: checked names, template reactions, captions of facts."""
+    with _errors_on_one_line(debug):
+        from rich.console import Console
+
+        from rtrl_chem.data.make_pairs.reactions import Recipe
+        from rtrl_chem.data.make_pairs.run import Request
+        from rtrl_chem.data.make_pairs.run import make_pairs as run
+        from rtrl_chem.reporting.progress import progress_line
+
+        recipe = Recipe(max_block_atoms, max_product_atoms=max_product_atoms, cap=per_template, seed=seed)
+        request = Request(task, molecules, out, field, limit, names, seed, processes, seconds, recipe)
+        with progress_line(Console(stderr=True)) as on_progress:
+            made = run(request, on_progress)
+        typer.echo(made.summary(), err=True)
+
+
 @app.command()
 def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
     """Check a config and what it names, in a moment and without loading a model."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +18,7 @@ from rtrl_chem.errors import ConfigError, ModelError
 from rtrl_chem.evaluation.suites.molecules import benchmarks
 from rtrl_chem.reporting.inspection_page import percent, render
 from rtrl_chem.reporting.plots import require_report, save_png
+from rtrl_chem.reporting.progress import progress_line
 from rtrl_chem.tasks import load_task
 
 __all__ = ["Request", "inspect_corpus"]
@@ -56,7 +55,7 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
     task = load_task(request.task) if request.task else None
     source = open_source(request.path, task, request.fields)
     lengths = _token_lengths(request.tokenizer) if request.tokenizer else None
-    with _progress(console) as on_progress:
+    with progress_line(console) as on_progress:
         known = benchmarks(request.benchmarks, request.options.processes, on_progress)
         found = inspect(source, known, lengths, request.options, on_progress)
         if request.out is not None:
@@ -95,15 +94,6 @@ def _write(found: Inspection, out: Path) -> None:
     plots = [(_label(s, h), h) for s in found.sections for h in s.histograms if h.counts]
     save_png(plots, out / PLOTS_FILE)
     (out / PAGE_FILE).write_text(render(found), encoding="utf-8")
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str, int, int | None], None]]:
-    """One line that says what is going on; nothing where stderr is no terminal."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        row = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(row, description=what, completed=done, total=total)
 
 
 # ---- terminal -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ _STYLE: Any = {
     "svg.hashsalt": "rtrl-chem",  # the same data gives the same bytes
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    "text.parse_math": False,  # a dollar sign is a dollar sign
     "text.color": _INK,
     "axes.edgecolor": "#8a94a0",
     "axes.labelcolor": _INK,
@@ -55,7 +57,7 @@ def svg(histogram: Histogram) -> str:
     text = buffer.getvalue()
     element = text[text.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>\s*", "", element, flags=re.DOTALL)
-    label = f"{histogram.label}, histogram"
+    label = escape(f"{histogram.label}, histogram", quote=True)
     return element.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 

@@ -24,6 +24,7 @@ NAME_CHECKS = {
     "name_unread": "name that OPSIN cannot read",
     "name_other": "name that OPSIN reads as another molecule",
     "name_stereo": "name that OPSIN reads with other stereo",
+    "name_form": "name that OPSIN reads in another form (same InChI)",
 }
 
 
@@ -100,5 +101,6 @@ def name_problem(molecule: str, read: str | None) -> Problem | None:
         return Problem("name_unread")
     if read == molecule:
         return None
-    same_skeleton = chem.equal(read, molecule, "stereo_free")
-    return Problem("name_stereo" if same_skeleton else "name_other", read)
+    if chem.equal(read, molecule, "inchi"):  # a tautomer, or charges written otherwise
+        return Problem("name_form", read)
+    return Problem("name_stereo" if chem.equal(read, molecule, "stereo_free") else "name_other", read)

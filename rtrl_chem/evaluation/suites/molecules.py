@@ -47,18 +47,18 @@ def _benchmark(
     if data.file is None and (data_dir is None or not data.local):
         return Benchmark(label, unreachable="no local copy given" if data.local else "no local copy is known")
     try:
-        structures = sorted(set(_structures(suite, part, data_dir)))
+        structures = sorted(set(_structures(suite, part, data_dir, label)))
     except CorpusError as error:
         return Benchmark(label, unreachable=str(error).removeprefix(f"{label}: "))
     return benchmark_of(label, structures, processes, report)
 
 
-def _structures(suite: Suite, part: Part, data_dir: Path | None) -> Iterator[str]:
+def _structures(suite: Suite, part: Part, data_dir: Path | None, label: str) -> Iterator[str]:
     """SMILES of the single molecules on either side of the part, as they stand in the file."""
     data = suite.data[part.data]
     wanted = _molecule_columns(part)
     columns = [*wanted, *data.where]
-    with located(data, data_dir, suite.name) as (place, _):
+    with located(data, data_dir, label) as (place, _):
         chosen = Columns((_CELL,) * len(columns), tuple(columns), place)
         if part.source is None:  # unlabelled: the columns go by their usual names
             chosen = Columns((part.resolved_task.source(part.direction),), (None,), place)

@@ -105,8 +105,14 @@ def test_captions(tmp_path: Path) -> None:
 def test_names(tmp_path: Path) -> None:
     path = tmp_path / "names.tsv"
     rows = [("CCO", "ethanol"), ("CCO", "propanol"), ("CCO", "gibberish"), ("C[C@H](O)F", "1-fluoroethan-1-ol")]
+    rows.append(("C[S+](C)[O-]", "dimethyl sulfoxide"))
     path.write_text("smiles\tname\n" + "".join(f"{left}\t{right}\n" for left, right in rows))
-    assert counts(look(path, "naming"), "pairs") == {"name_unread": 1, "name_other": 1, "name_stereo": 1}
+    assert counts(look(path, "naming"), "pairs") == {
+        "name_unread": 1,
+        "name_other": 1,
+        "name_stereo": 1,
+        "name_form": 1,
+    }
 
 
 def prepared(folder: Path, columns: dict[str, list[str]], domain: str = "molecule") -> Path:
@@ -145,7 +151,7 @@ def test_a_shard_that_is_missing_or_short_is_noticed(tmp_path: Path) -> None:
     pq.write_table(pa.table({"smiles": ["C", "CC"]}), folder / "train-00001-of-00002.parquet")
     assert "its manifest says 3 rows and its shards hold 4: prepare it again" in look(folder).remarks
     (folder / "train-00001-of-00002.parquet").unlink()
-    with pytest.raises(CorpusError, match="train-00001-of-00002.parquet of its manifest is not there"):
+    with pytest.raises(CorpusError, match=r"train-00001-of-00002\.parquet of its manifest is not there"):
         look(folder)
 
 
