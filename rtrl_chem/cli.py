@@ -224,7 +224,7 @@ def inspect(
         from rtrl_chem.reporting.inspect_corpus import Request, inspect_corpus
 
         options = Options(sample=sample, seed=seed, processes=processes, max_tokens=max_tokens)
-        request = Request(corpus, task, tuple(field or ()), tokenizer, max_tokens, out, benchmarks, options)
+        request = Request(corpus, task, tuple(field or ()), tokenizer, out, benchmarks, options)
         inspect_corpus(request, as_json)
 
 

@@ -34,7 +34,6 @@ class Request:
     task: str | None = None
     fields: tuple[str, ...] = ()
     tokenizer: str | None = None
-    max_tokens: int | None = None
     out: Path | None = None
     benchmarks: Path | None = None
     options: Options = field(default_factory=Options)
@@ -50,8 +49,9 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
         require_report("--out")
     if request.benchmarks is not None and not request.benchmarks.is_dir():
         raise ConfigError(f"--benchmarks {request.benchmarks}: no such folder; give the folder of local copies")
-    if request.max_tokens is not None and request.tokenizer is None:
-        raise ConfigError(f"--max-tokens {request.max_tokens}: needs --tokenizer MODEL, whose tokens are counted")
+    limit = request.options.max_tokens
+    if limit is not None and request.tokenizer is None:
+        raise ConfigError(f"--max-tokens {limit}: needs --tokenizer MODEL, whose tokens are counted")
     task = load_task(request.task) if request.task else None
     source = open_source(request.path, task, request.fields)
     lengths = _token_lengths(request.tokenizer) if request.tokenizer else None

@@ -108,7 +108,8 @@ def _remarks(source: Source, surveyed: Survey) -> list[str]:
         return []
     kept = sum(split["rows"] for split in source.manifest["splits"].values())
     splits = ", ".join(f"{name} {split['rows']:,}" for name, split in source.manifest["splits"].items())
-    remarks = [f"prepared from {source.manifest['rows_in']:,} rows; splits: {splits}"]
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in source.manifest.get("dropped", {}).items())
+    remarks = [f"prepared from {source.manifest['rows_in']:,} rows; splits: {splits}; dropped: {dropped or 'none'}"]
     if kept != surveyed.rows:
         remarks.append(f"its manifest says {kept:,} rows and its shards hold {surveyed.rows:,}: prepare it again")
     return remarks

@@ -154,7 +154,7 @@ def test_the_extra_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"max_tokens": 5}, "--max-tokens 5: needs --tokenizer"),
+        ({"options": Options(max_tokens=5)}, "--max-tokens 5: needs --tokenizer"),
         ({"benchmarks": Path("nowhere")}, "--benchmarks nowhere: no such folder"),
     ],
     ids=["limit without tokenizer", "benchmarks"],

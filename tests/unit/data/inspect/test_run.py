@@ -127,6 +127,7 @@ def prepared(folder: Path, columns: dict[str, list[str]], domain: str = "molecul
         "version": 1,
         "task_domain": domain,
         "rows_in": rows + 3,
+        "dropped": {"duplicate": 2, "empty": 1},
         "splits": {"train": {"rows": rows, "shards": shards}},
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -136,7 +137,7 @@ def prepared(folder: Path, columns: dict[str, list[str]], domain: str = "molecul
 def test_a_prepared_corpus(tmp_path: Path) -> None:
     found = look(prepared(tmp_path / "corpus", {"smiles": ["CCO", "CCC", "CCN", "bad"]}))
     assert (found.rows, found.kind) == (4, "prepared corpus of molecules")
-    assert found.remarks == ("prepared from 7 rows; splits: train 4",)
+    assert found.remarks == ("prepared from 7 rows; splits: train 4; dropped: duplicate 2, empty 1",)
     assert [(example.row, example.reason) for example in found.examples] == [(4, "does not parse")]
 
 
