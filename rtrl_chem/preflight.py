@@ -15,7 +15,7 @@ from rtrl_chem.config import Config
 from rtrl_chem.errors import ConfigError, did_you_mean
 from rtrl_chem.passthrough import batch_problem
 
-__all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
+__all__ = ["Findings", "bundled_data", "bundled_models", "look_up", "model_problem"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
@@ -46,7 +46,7 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     ]
     problems = [_data_problem(*source) for source in sources]
     problems += [_guard_problem(config.evaluation.guard)]
-    problems += [_model_problem(config.model.path, config.model.gguf_file)]
+    problems += [model_problem(config.model.path, config.model.gguf_file)]
     folder_problem, warning = _output_findings(config.output_dir)
     batch = batch_problem(config.trainer, processes or 1) if config.algorithm == "grpo" else None
     problems += [folder_problem, batch if processes else None]
@@ -97,7 +97,8 @@ def _guard_problem(given: str | None) -> str | None:
     return f"evaluation.guard: {given!r} has parts; name a suite of texts and questions alone" if suite.parts else None
 
 
-def _model_problem(given: str, gguf_file: str | None) -> str | None:
+def model_problem(given: str, gguf_file: str | None = None) -> str | None:
+    """What is wrong with the name of a model, None where nothing is or only loading can tell."""
     if given.startswith(PREFIX):
         names = bundled_models()
         return None if given in names else f"model.path: no bundled model {given!r}; {did_you_mean(given, names)}"
