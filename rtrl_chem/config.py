@@ -14,12 +14,20 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, with_config
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from rtrl_chem import strict_yaml
+from rtrl_chem.closed import Closed, Count, Text
 from rtrl_chem.errors import ConfigError, problems_of
 from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, trainer_problems, trainer_schema
+from rtrl_chem.rewards.options import (
+    OPTIONS,
+    FormatReward,
+    LikelihoodReward,
+    Rewards,
+    read_user_rewards,
+    reward_names,
+)
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
@@ -54,12 +62,6 @@ def _not_yet(*values: str) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-def _check_text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty; give a text")
-    return text
-
-
 def _check_style(style: Any) -> Any:
     if style is None:
         return style
@@ -85,27 +87,7 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
-def _from_weight(term: Any) -> Any:
-    """`likelihood: 1.0` is short for `likelihood: {weight: 1.0}`."""
-    if isinstance(term, (int, float)) and not isinstance(term, bool):
-        return {"weight": term}
-    if isinstance(term, (dict, BaseModel)):
-        return term
-    raise ValueError(f"got {term!r}, must be a weight or a mapping such as {{weight: 1.0}}")
-
-
-Text = Annotated[str, AfterValidator(_check_text)]
-Count = Annotated[int, Field(ge=1)]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
-
-
-class Closed(BaseModel):
-    """What is read from YAML: no unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"`
-    is not 3."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class ModelConfig(Closed):
@@ -150,32 +132,6 @@ class DataConfig(Closed):
     keep_written: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
-
-
-class LikelihoodReward(Closed):
-    """How likely the frozen reverse model finds the source x, given the output y."""
-
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Factor in the total reward."""
-    form: Literal["log", "probability"] = "probability"
-    """log p(x | y) in nats, or p(x | y) itself, which is bounded and near zero for every wrong answer."""
-    normalize: Literal["token", "sequence"] = "sequence"
-    """token: the mean over x's tokens (of the probability: the geometric mean); sequence: the sum."""
-
-
-class FormatReward(Closed):
-    """1 for an output in the right format, else 0 (F(y) of arXiv 2510.01527, Eq. 10)."""
-
-    weight: Annotated[float, Field(ge=0)] = 0.2
-    """Factor in the total reward; alpha in the paper."""
-
-
-@with_config(ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
-class Rewards(TypedDict, total=False):
-    """The terms of the reward by name; a bare number is a term's weight."""
-
-    likelihood: Annotated[LikelihoodReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
-    format: Annotated[FormatReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
 
 
 class EvaluationConfig(Closed):
@@ -227,8 +183,10 @@ class Config(Closed):
     """The phases of a round, in this order. Without unlabelled sources for one, the policy writes them in the other."""
     steps_per_phase: Count = 40
     """Optimizer steps in one phase."""
-    rewards: Rewards = Field(default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward()))
-    """Terms of the reward: likelihood, format. A term that is left out of a given mapping is off."""
+    rewards: Annotated[Rewards, AfterValidator(read_user_rewards)] = Field(
+        default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward())
+    )
+    """Terms of the reward, see docs/rewards.md. A term that is left out of a given mapping is off."""
     trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
     """Fields of TRL's GRPOConfig (sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields of GRPOConfig),
     passed through."""
@@ -328,16 +286,15 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     (): Config,
     ("model",): ModelConfig,
     ("data",): DataConfig,
-    ("rewards",): Rewards,
-    ("rewards", "likelihood"): LikelihoodReward,
-    ("rewards", "format"): FormatReward,
     ("evaluation",): EvaluationConfig,
-}
+} | {("rewards", name): options for name, options in OPTIONS.items()}
 
 
 def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    if location == ("rewards",):
+        return reward_names()
     level = _LEVELS.get(tuple(str(part) for part in location))
-    return list(level.__annotations__) if level else []
+    return list(level.model_fields) if level else []
 
 
 def _set_aside_misplaced(raw: dict[Any, Any]) -> tuple[dict[Any, Any], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -181,9 +182,15 @@ def run_grpo(
     arguments: GRPOConfig,
     sources: list[str],
     callbacks: list[TrainerCallback],
+    targets: Sequence[str | None] | None = None,
 ) -> tuple[PhaseResult, list[tuple[int, Judged]]]:
-    """Train the policy in place for one phase. Returns the result and this process's samples with their steps."""
-    rows = {"prompt": [policy.codec.prompt(reward.direction, x) for x in sources], "source": sources}
+    """Train the policy in place for one phase. Returns the result and this process's samples with their steps.
+
+    `targets` are the labels of the sources, None where there is none.
+    """
+    labels = list(targets) if targets is not None else [None] * len(sources)
+    prompts = [policy.codec.prompt(reward.direction, x) for x in sources]
+    rows = {"prompt": prompts, "source": sources, "target": labels}
     samples, rewards = _Samples(reward), LogOf("reward")
     trainer = RoundTripGRPOTrainer(
         policy=policy,

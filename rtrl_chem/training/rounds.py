@@ -23,7 +23,7 @@ from rtrl_chem.training.phase import Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 from rtrl_chem.training.sft import Example, best_of, run_sft
-from rtrl_chem.training.sources import sources_for
+from rtrl_chem.training.sources import Sources, sources_for
 
 __all__ = ["Run", "train_rounds"]
 
@@ -73,7 +73,7 @@ def _run_phase(run: Run, phase: Phase, snapshot: Snapshot) -> tuple[PhaseResult,
 def _grpo(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
     arguments = grpo_arguments(run.config, phase, phase.folder(run.folder.path))
     sources = _sources(run, phase, sources_per_phase(arguments), reward)
-    return run_grpo(run.policy, reward, arguments, sources, [_log(run, phase)])
+    return run_grpo(run.policy, reward, arguments, sources.items, [_log(run, phase)], sources.targets)
 
 
 def _sft(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
@@ -90,12 +90,15 @@ def _expert_iteration(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[
     n = sampling.get("num_generations", 8)
     arguments = sft_arguments(config, phase, phase.folder(run.folder.path))
     count = phase.steps * samples_per_step(arguments)
-    sources = list(dict.fromkeys(_sources(run, phase, count, reward)))
+    found = _sources(run, phase, count, reward)
+    targets = dict(zip(found.items, found.targets, strict=True))
+    sources = list(targets)
     best, judged = best_of(
         run.policy,
         reward,
         sources,
         phase.seed,
+        list(targets.values()),
         max_new_tokens=run.config.max_new_tokens,
         max_batch_tokens=run.config.evaluation.max_batch_tokens,
         num_samples=n,
@@ -119,10 +122,10 @@ def _split_sampling(config: Config) -> tuple[dict[str, Any], Config]:
     return sampling, config.model_copy(update={"trainer": rest})
 
 
-def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> list[str]:
+def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> Sources:
     found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
     run.display.say(f"round {phase.round + 1} {phase.direction}: {count:,} sources, {found.origin}")
-    return found.items
+    return found
 
 
 def _log(run: Run, phase: Phase) -> StepLog:

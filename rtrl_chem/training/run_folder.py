@@ -121,11 +121,14 @@ class RunFolder:
 
 
 def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
-    """Every sample of a phase, with its step, verdict and reward components, as Parquet."""
+    """Every sample of a phase, with its step, verdict and a column for each reward component, as Parquet."""
     columns: dict[str, list[Any]] = {"step": [step for step, _ in rows]}
     for name in Judged.__dataclass_fields__:
         columns[name] = [getattr(one, name) for _, one in rows]
     columns["verdict"] = [str(verdict) for verdict in columns["verdict"]]
+    components = columns.pop("components")
+    for name in components[0] if components else ():
+        columns[name] = [one[name] for one in components]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     pq.write_table(pa.table(columns), partial, compression="zstd")

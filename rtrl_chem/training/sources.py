@@ -20,10 +20,12 @@ __all__ = ["Sources", "sources_for"]
 
 @dataclass(frozen=True)
 class Sources:
-    """The sources of a phase and one line for the log about where they come from."""
+    """The sources of a phase, their labels (None where there is none; of several the first) and one line for the log
+    about where they come from."""
 
     items: list[str]
     origin: str
+    targets: list[str | None]
 
 
 def sources_for(
@@ -34,7 +36,8 @@ def sources_for(
     seed = derive_seed(config.seed, "order", phase.direction)
     pool = _pool(items, phase.direction)
     if pool:
-        return Sources(next_sources(pool, count, phase.turn, seed), f"corpus of {len(pool):,}")
+        found = next_sources(pool, count, phase.turn, seed)
+        return Sources(found, f"corpus of {len(pool):,}", _targets(items, phase.direction, found))
     pool = _pool(items, phase.direction.opposite)
     if not pool:
         raise CorpusError(f"no sources for the {phase.direction} direction: give data.molecules, outputs or pairs")
@@ -48,6 +51,15 @@ def _pool(items: TrainingItems, direction: Direction) -> list[str]:
     if direction is Direction.FORWARD:
         return list(dict.fromkeys([*items.molecules, *(left for left, _ in items.pairs)]))
     return list(dict.fromkeys([*items.outputs, *(right for _, right in items.pairs)]))
+
+
+def _targets(items: TrainingItems, direction: Direction, sources: list[str]) -> list[str | None]:
+    """The label of each source."""
+    labels: dict[str, str] = {}
+    for left, right in items.pairs:
+        source, label = (left, right) if direction is Direction.FORWARD else (right, left)
+        labels.setdefault(source, label)
+    return [labels.get(source) for source in sources]
 
 
 def _written(
@@ -85,4 +97,5 @@ def _written(
     pool = [y for y in dict.fromkeys(y for y, _ in usable) if y in kept]  # in the order of the origins, not by score
     items = [pool[i % len(pool)] for i in range(count)]
     nouns = noun if noun.endswith("s") else noun + "s"
-    return Sources(items, f"{len(pool):,} of {len(usable):,} {nouns} written by the policy from {len(origins):,} items")
+    origin = f"{len(pool):,} of {len(usable):,} {nouns} written by the policy from {len(origins):,} items"
+    return Sources(items, origin, [None] * count)

@@ -71,8 +71,10 @@ def test_a_gated_output_earns_the_floor_and_is_not_scored(
     reward = reward_of(direction, reverse, likelihood=term, format=FormatReward(weight=0.5))
     [judged] = reward.judge([source], [given])
     floor = FLOORS[form, normalize]
-    expected = Judged(source, given.text, given.completion, 2 * floor, verdict, judged.evidence, floor, 0.0, None, None)
-    assert judged == expected
+    parts = {"likelihood": floor, "format": 0.0}
+    assert judged == Judged(
+        source, given.text, given.completion, None, 2 * floor, verdict, judged.evidence, parts, nats=None, tokens=None
+    )
     assert bool(judged.evidence) == (verdict in (Verdict.COPIED_SOURCE, Verdict.LEAKED_SOURCE))
     assert reverse.asked == []
 
@@ -81,7 +83,8 @@ def test_an_ok_output_earns_the_weighted_sum_and_keeps_its_parts() -> None:
     reward = reward_of(likelihood=LikelihoodReward(weight=2.0), format=FormatReward(weight=0.5))
     [judged] = reward.judge(["CCO"], [answer("ethanol")])
     assert judged.reward == pytest.approx(2.0 * 0.25 + 0.5 * 1.0)
-    assert (judged.likelihood, judged.format, judged.verdict) == (pytest.approx(0.25), 1.0, Verdict.OK)
+    assert judged.components == {"likelihood": pytest.approx(0.25), "format": 1.0}
+    assert (judged.verdict, judged.evidence) == (Verdict.OK, "")
     assert (judged.nats, judged.tokens) == (math.log(0.25), 4)
 
 
@@ -100,7 +103,7 @@ def test_a_term_that_is_left_out_is_off(terms: dict[str, Any], expected: float) 
 
 def test_an_ill_formed_name_is_scored_without_the_format_term() -> None:
     [judged] = reward_of().judge(["CCO"], [answer("eth(anol")])
-    assert (judged.verdict, judged.format, judged.reward) == (Verdict.OK, 0.0, pytest.approx(0.25))
+    assert (judged.verdict, judged.components["format"], judged.reward) == (Verdict.OK, 0.0, pytest.approx(0.25))
 
 
 def test_scores_go_to_the_outputs_that_were_scored() -> None:

@@ -12,6 +12,7 @@ import pytest
 from rtrl_chem.config import Config, config_from_mapping
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
+from rtrl_chem.rewards.options import TAKEN
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 
@@ -128,9 +129,14 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 
 def test_completions_keep_every_part_of_a_sample(tmp_path: Path) -> None:
-    scored = Judged("CCO", "ethanol", " ethanol", 0.45, Verdict.OK, "", 0.25, 1.0, -1.4, 4)
-    gated = Judged("CCO", "", "", 0.0, Verdict.EMPTY, "", 0.0, 0.0, None, None)
+    parts = {"likelihood": 0.25, "supervised": None}
+    scored = Judged("CCO", "ethanol", " ethanol", "alcohol", 0.45, Verdict.OK, "", parts, -1.4, 4)
+    gated = Judged("CCO", "", "", None, 0.0, Verdict.EMPTY, "", {"likelihood": 0.0, "supervised": None})
     write_completions(tmp_path / "rounds" / "c.parquet", [(1, scored), (2, gated)])
     rows = pq.read_table(tmp_path / "rounds" / "c.parquet").to_pylist()
     assert [(row["step"], row["verdict"], row["nats"]) for row in rows] == [(1, "OK", -1.4), (2, "EMPTY", None)]
-    assert set(rows[0]) == {"step", *Judged.__dataclass_fields__}
+    assert [(row["likelihood"], row["supervised"], row["target"]) for row in rows] == [
+        (0.25, None, "alcohol"),
+        (0.0, None, None),
+    ]
+    assert set(rows[0]) - set(parts) == set(TAKEN) == {"step", *Judged.__dataclass_fields__} - {"components"}
