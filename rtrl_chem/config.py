@@ -24,7 +24,9 @@ from rtrl_chem.rewards.options import (
     OPTIONS,
     FormatReward,
     LikelihoodReward,
+    RefereeReward,
     Rewards,
+    fit_problems,
     read_user_rewards,
     reward_names,
 )
@@ -110,6 +112,10 @@ class ModelConfig(Closed):
     """Name of the GGUF file inside the model's folder."""
     lora: dict[str, Any] | None = None
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
+
+
+# A referee may be a model, and its options stand in a module that this one imports.
+RefereeReward.model_rebuild(_types_namespace={"ModelConfig": ModelConfig})
 
 
 class DataConfig(Closed):
@@ -287,6 +293,7 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     ("model",): ModelConfig,
     ("data",): DataConfig,
     ("evaluation",): EvaluationConfig,
+    ("rewards", "referee", "model"): ModelConfig,
 } | {("rewards", name): options for name, options in OPTIONS.items()}
 
 
@@ -326,7 +333,7 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     for section, check in checks:
         if isinstance(raw.get(section), dict):
             problems += check(raw[section])
-    return problems + _reference_problems(raw.get("model"), raw.get("trainer"))
+    return problems + _fit_problems(raw) + _reference_problems(raw.get("model"), raw.get("trainer"))
 
 
 def _reference_problems(model: Any, trainer: Any) -> list[str]:
@@ -352,6 +359,14 @@ def _task_problems(task: Any) -> list[str]:
         where = f"{error.where}: " if error.where else ""
         return [f"task: {where}{problem}" for problem in error.problems]
     return []
+
+
+def _fit_problems(raw: Mapping[Any, Any]) -> list[str]:
+    """Rewards that mean nothing for the task."""
+    task, rewards = raw.get("task"), raw.get("rewards")
+    if not isinstance(rewards, dict) or not isinstance(task, str) or _task_problems(task):
+        return []
+    return fit_problems(rewards, load_task(task)) if task.strip() else []
 
 
 def _data_problems(data: Mapping[str, Any], algorithm: str | None) -> list[str]:

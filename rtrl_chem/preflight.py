@@ -7,13 +7,18 @@ Only what is surely wrong is a problem. Whatever could be on the Hub counts as t
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from rtrl_chem.config import Config
+from rtrl_chem.config import Config, ModelConfig
 from rtrl_chem.errors import ConfigError, did_you_mean
 from rtrl_chem.passthrough import batch_problem
+from rtrl_chem.tasks import load_task
 
 __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
 
@@ -49,6 +54,7 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     problems += [_model_problem(config.model.path, config.model.gguf_file)]
     folder_problem, warning = _output_findings(config.output_dir)
     batch = batch_problem(config.trainer, processes or 1) if config.algorithm == "grpo" else None
+    problems += _reward_problems(config)
     problems += [folder_problem, batch if processes else None]
     warnings = [warning, None if processes else batch]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))
@@ -111,6 +117,42 @@ def _model_problem(given: str, gguf_file: str | None) -> str | None:
     if _may_be_on_hub(given, path):
         return None
     return f"model.path: no folder {given!r}; give a folder, a Hub model id (org/name) or bundled:NAME"
+
+
+def _reward_problems(config: Config) -> list[str | None]:
+    """What the rewards need and is not there: labels, Java, another model, a file."""
+    terms: Mapping[str, Any] = {name: config.rewards[name] for name in config.reward_weights}  # type: ignore[literal-required]
+    problems: list[str | None] = [
+        f"rewards.{name}.file: no file {term.file!r}; give the Python file that defines {name}"
+        for name, term in terms.items()
+        if getattr(term, "file", None) is not None and not Path(term.file).expanduser().is_file()
+    ]
+    if "supervised" in terms:
+        problems += _supervised_problems(config, terms["supervised"].prose)
+    if referee := terms.get("referee"):
+        problems.append(_referee_problem(referee.model))
+    return problems
+
+
+def _supervised_problems(config: Config, prose: str) -> list[str]:
+    task = load_task(config.task)
+    problems = []
+    if config.data.pairs is None:
+        problems.append("rewards.supervised: there are no labels; give data.pairs, or leave it out")
+    written = any(task.output(direction).prose for direction in config.directions)
+    if written and prose.startswith("rouge") and find_spec("rouge_score") is None:
+        problems.append(
+            "rewards.supervised.prose: ROUGE needs rouge-score; pip install 'rtrl-chem[metrics]', or set bleu4"
+        )
+    return problems
+
+
+def _referee_problem(model: ModelConfig | None) -> str | None:
+    if model is None:
+        there = find_spec("py2opsin") is not None and shutil.which("java") is not None
+        return None if there else "rewards.referee: OPSIN needs Java and py2opsin; install Java and `rtrl-chem[opsin]`"
+    problem = _model_problem(model.path, model.gguf_file)
+    return problem and problem.replace("model.path:", "rewards.referee.model.path:", 1)
 
 
 def _may_be_on_hub(given: str, path: Path) -> bool:

@@ -60,7 +60,9 @@ def train_rounds(run: Run, after_round: Any = None) -> None:
 
 def _run_phase(run: Run, phase: Phase, snapshot: Snapshot) -> tuple[PhaseResult, Samples]:
     codec, config = run.policy.codec, run.config
-    reverse = ReverseModel(snapshot, codec, phase.direction, config.evaluation.max_batch_tokens)
+    reverse = ReverseModel(
+        snapshot, codec, phase.direction, config.evaluation.max_batch_tokens, config.max_new_tokens, phase.seed
+    )
     reward = RoundTripReward(codec, phase.direction, reverse, config.rewards)
     algorithm = {"grpo": _grpo, "sft": _sft, "expert_iteration": _expert_iteration}[config.algorithm]
     result, samples = algorithm(run, phase, reward)
