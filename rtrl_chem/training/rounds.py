@@ -16,6 +16,7 @@ from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.models.snapshot import Snapshot, take_snapshot
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
+from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
 from rtrl_chem.training.grpo import run_grpo
@@ -145,7 +146,10 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
         _save_checkpoint(run.policy, checkpoint)
         earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
         run.state.phases_done = phase.index + 1
-        named = {"round": phase.round, "direction": str(phase.direction), "samples_kept": len(everyone)}
+        named: dict[str, Any] = {"round": phase.round, "direction": str(phase.direction), "samples_kept": len(everyone)}
+        if everyone:
+            structures = run.policy.codec.task.output(phase.direction).is_structure
+            named["degenerate"] = asdict(measure_degenerate([one for _, one in everyone], structures))
         run.state.phases.append(named | asdict(result))
         run.folder.save_state(run.state)
         if earlier:

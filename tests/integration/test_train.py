@@ -122,6 +122,7 @@ def test_the_metrics_have_one_step_axis(finished: Path) -> None:
     for row in rows:
         assert sum(row[f"verdict/{verdict}"] for verdict in Verdict) == pytest.approx(1)
         assert row["reward"] == pytest.approx(row["reward/likelihood"] + 0.2 * row["reward/format"], abs=1e-5)
+        assert {"degenerate/repeated", "degenerate/same_output", "degenerate/distinct_outputs"} <= row.keys()
 
 
 def test_the_metrics_agree_with_the_samples(finished: Path) -> None:
@@ -156,6 +157,7 @@ def test_the_state_says_that_all_is_done(finished: Path) -> None:
     assert (state["phases_done"], state["finished"]) == (4, True)
     for phase in state["phases"]:
         assert (phase["steps"], phase["samples"], phase["samples_kept"]) == (2, 8, 8)
+        assert 0 <= phase["degenerate"]["same_output"] <= 1
         assert {"rollout", "verdicts", "reward likelihood", "reward format"} == phase["parts"].keys()
         assert sum(phase["parts"].values()) < phase["seconds"]
 
