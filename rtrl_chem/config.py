@@ -20,6 +20,15 @@ from rtrl_chem import strict_yaml
 from rtrl_chem.closed import Closed, Count, Text
 from rtrl_chem.errors import ConfigError, problems_of
 from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, trainer_problems, trainer_schema
+from rtrl_chem.regimes import (
+    GuardsConfig,
+    Regime,
+    SupervisedConfig,
+    SyntheticConfig,
+    check_regime,
+    listed,
+    regime_problems,
+)
 from rtrl_chem.rewards.options import (
     OPTIONS,
     FormatReward,
@@ -36,9 +45,12 @@ __all__ = [
     "DataConfig",
     "EvaluationConfig",
     "FormatReward",
+    "GuardsConfig",
     "LikelihoodReward",
     "ModelConfig",
     "Rewards",
+    "SupervisedConfig",
+    "SyntheticConfig",
     "apply_override",
     "config_from_mapping",
     "dump_config",
@@ -170,8 +182,23 @@ class Config(Closed):
     """naming, reaction, captioning, or the path of a task's YAML file."""
     model: ModelConfig
     data: DataConfig
-    regime: Annotated[Literal["self_supervised"], _not_yet("supervised", "synthetic")] = "self_supervised"
-    """Where rewards come from: the round trip alone."""
+    regime: Annotated[
+        Regime | tuple[Regime, ...],
+        BeforeValidator(check_regime, json_schema_input_type=Regime | list[Regime]),
+    ] = "self_supervised"
+    """What is learned from. self_supervised: the round trip alone; supervised: labelled pairs too; synthetic: pairs
+    that the policy or a rule makes, too. Several at once as a list."""
+    supervised: SupervisedConfig = Field(default_factory=SupervisedConfig)
+    """How regime: supervised uses the pairs."""
+    synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
+    """How regime: synthetic makes pairs."""
+    schedule: Literal["alternate", "joint"] = "alternate"
+    """alternate: the directions take turns; joint: both in each batch, a new snapshot every steps_per_phase."""
+    models: Literal["shared", "adapters", "separate"] = "shared"
+    """shared: one model for both directions; adapters: one base with a LoRA adapter for each; separate: two models.
+    Of the latter two, the one that is not being trained judges."""
+    reverse_model: ModelConfig | None = None
+    """With models: separate the model of the reverse direction; default: it starts as a copy of `model`."""
     algorithm: Annotated[Literal["grpo", "sft", "expert_iteration"], _not_yet("rloo", "ppo")] = "grpo"
     """grpo: reinforcement learning; sft: on the pairs; expert_iteration: sft on the best of several samples."""
     rounds: Count = 3
@@ -191,6 +218,8 @@ class Config(Closed):
     """Fields of TRL's GRPOConfig (sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields of GRPOConfig),
     passed through."""
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    guards: GuardsConfig | None = None
+    """Measure after every round, roll back or stop when training does harm. Without this section: off."""
     output_dir: Text
     """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -205,6 +234,40 @@ class Config(Closed):
     def evaluation_max_new_tokens(self) -> int:
         """Longest answer in evaluation, in tokens."""
         return self.evaluation.max_new_tokens or self.max_new_tokens
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """The regimes that are on."""
+        return (self.regime,) if isinstance(self.regime, str) else self.regime
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Optimizer steps of SFT before the first round."""
+        return self.supervised.warm_up_steps if "supervised" in self.regimes else 0
+
+    @property
+    def synthetic_directions(self) -> tuple[Direction, ...]:
+        """The directions that learn from made pairs: those with real answers to write a source for, or with pairs."""
+        if "synthetic" not in self.regimes:
+            return ()
+        alone = self.data.pairs and (not self.synthetic.samples or self.synthetic.pairs_weight)
+        return tuple(d for d in self.directions if alone or self.has_answers(d))
+
+    def has_answers(self, direction: Direction) -> bool:
+        """Whether the policy can write sources for real answers of this direction."""
+        real = self.data.outputs if direction is Direction.FORWARD else self.data.molecules
+        return bool(real and self.synthetic.samples)
+
+    @property
+    def trains_by_algorithm(self) -> bool:
+        """Whether rounds hold more than made pairs: with algorithm: sft they are all there is to learn."""
+        return not (self.algorithm == "sft" and "synthetic" in self.regimes)
+
+    @property
+    def writing_max_new_tokens(self) -> int:
+        """Longest answer, in tokens, that the policy writes to learn from: SFTConfig has no field for it."""
+        given = self.trainer.get("max_completion_length") or self.evaluation.max_new_tokens
+        return given or DEFAULT_COMPLETION_LENGTH
 
     @property
     def reward_weights(self) -> dict[str, float]:
@@ -287,6 +350,10 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     ("model",): ModelConfig,
     ("data",): DataConfig,
     ("evaluation",): EvaluationConfig,
+    ("supervised",): SupervisedConfig,
+    ("synthetic",): SyntheticConfig,
+    ("guards",): GuardsConfig,
+    ("reverse_model",): ModelConfig,
 } | {("rewards", name): options for name, options in OPTIONS.items()}
 
 
@@ -316,8 +383,9 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     reports beside the problems of single keys; whatever is malformed is skipped here."""
     algorithm = raw.get("algorithm", "grpo")
     algorithm = algorithm if isinstance(algorithm, str) and algorithm in TRAINERS else None
+    regimes = listed(raw.get("regime", "self_supervised"))
     checks: list[tuple[str, Callable[[Any], list[str]]]] = [
-        ("data", lambda data: _data_problems(data, algorithm)),
+        ("data", lambda data: _data_problems(data, algorithm, regimes)),
         ("rewards", lambda rewards: _reward_problems(rewards, algorithm)),
         ("model", _model_problems),
         ("trainer", lambda trainer: trainer_problems(trainer, algorithm) if algorithm else []),
@@ -326,6 +394,7 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     for section, check in checks:
         if isinstance(raw.get(section), dict):
             problems += check(raw[section])
+    problems += regime_problems(raw, algorithm)
     return problems + _reference_problems(raw.get("model"), raw.get("trainer"))
 
 
@@ -354,10 +423,14 @@ def _task_problems(task: Any) -> list[str]:
     return []
 
 
-def _data_problems(data: Mapping[str, Any], algorithm: str | None) -> list[str]:
+def _data_problems(data: Mapping[str, Any], algorithm: str | None, regimes: tuple[str, ...]) -> list[str]:
     if all(data.get(key) is None for key in ("molecules", "outputs", "pairs")):
         return ["data: names no data; give molecules, outputs or pairs"]
-    if algorithm == "sft" and data.get("pairs") is None:
+    if data.get("pairs") is not None:
+        return []
+    if "supervised" in regimes:
+        return ["data.pairs: missing; regime: supervised learns from labelled pairs"]
+    if algorithm == "sft" and "synthetic" not in regimes:
         return ["data.pairs: missing; algorithm: sft learns from labelled pairs"]
     return []
 

@@ -194,8 +194,9 @@ def _generation_problems(trainer: Mapping[Any, Any]) -> list[str]:
     return []
 
 
-def batch_problem(trainer: Mapping[str, Any], processes: int) -> str | None:
-    """Why GRPO cannot form whole groups of `num_generations` completions on so many processes; None if it can.
+def batch_problem(trainer: Mapping[str, Any], processes: int, groups: int = 1) -> str | None:
+    """Why GRPO cannot form whole groups of `num_generations` completions on so many processes, `groups` of them or
+    more in each generation; None if it can.
 
     As in TRL: the samples of one generation are per_device_train_batch_size x processes x steps_per_generation
     (default: gradient_accumulation_steps), or generation_batch_size.
@@ -205,19 +206,24 @@ def batch_problem(trainer: Mapping[str, Any], processes: int) -> str | None:
     if device is None or group is None or steps is None:
         return None
     plural = f"{processes} process{'es' * (processes > 1)}"
-    if total := _number(trainer, "generation_batch_size"):
-        if total % (device * processes) == 0:
-            return None
+    total = _number(trainer, "generation_batch_size")
+    if total and total % (device * processes):
         return (
             f"trainer.generation_batch_size: got {total}, on {plural} it must be a multiple of "
             f"per_device_train_batch_size x processes = {device * processes}"
         )
-    if (device * processes * steps) % group == 0:
-        return None
-    return (
-        f"trainer.num_generations: got {group}, on {plural} the {device * processes * steps} samples of a generation "
-        f"({device} per device x {processes} x {steps} steps) must be a multiple of it"
-    )
+    samples = total or device * processes * steps
+    if samples % group:
+        return (
+            f"trainer.num_generations: got {group}, on {plural} the {samples} samples of a generation "
+            f"({device} per device x {processes} x {steps} steps) must be a multiple of it"
+        )
+    if samples < groups * group:
+        return (
+            f"trainer.num_generations: got {group}, at most half of the {samples} samples of a generation on {plural} "
+            "with schedule: joint, which takes both directions into each"
+        )
+    return None
 
 
 def trainer_schema(schema: dict[str, Any]) -> None:

@@ -45,10 +45,16 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
         if (path := getattr(part, key)) is not None
     ]
     problems = [_data_problem(*source) for source in sources]
+    if config.guards is not None and config.guards.pairs is not None:
+        problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
     problems += [_guard_problem(config.evaluation.guard)]
-    problems += [_model_problem(config.model.path, config.model.gguf_file)]
+    problems += [_model_problem("model", config.model.path, config.model.gguf_file)]
+    if own := config.reverse_model:
+        problems += [_model_problem("reverse_model", own.path, own.gguf_file)]
     folder_problem, warning = _output_findings(config.output_dir)
-    batch = batch_problem(config.trainer, processes or 1) if config.algorithm == "grpo" else None
+    batch = None
+    if config.algorithm == "grpo":
+        batch = batch_problem(config.trainer, processes or 1, 2 if config.schedule == "joint" else 1)
     problems += [folder_problem, batch if processes else None]
     warnings = [warning, None if processes else batch]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))
@@ -85,6 +91,12 @@ def _data_problem(key: str, given: str, form: str | None) -> str | None:
     return f"{key}: no file {given!r}; give a file, a Hub data set id (org/name) or bundled:NAME"
 
 
+def _validation_problem(config: Config) -> str | None:
+    if config.guards is None or config.guards.pairs != config.evaluation.pairs:
+        return None
+    return f"guards.pairs: {config.guards.pairs!r} is evaluation.pairs too; what decides must not be what is reported"
+
+
 def _guard_problem(given: str | None) -> str | None:
     from rtrl_chem.evaluation.suites.schema import load_suite
 
@@ -97,20 +109,21 @@ def _guard_problem(given: str | None) -> str | None:
     return f"evaluation.guard: {given!r} has parts; name a suite of texts and questions alone" if suite.parts else None
 
 
-def _model_problem(given: str, gguf_file: str | None) -> str | None:
+def _model_problem(section: str, given: str, gguf_file: str | None) -> str | None:
+    key = f"{section}.path"
     if given.startswith(PREFIX):
         names = bundled_models()
-        return None if given in names else f"model.path: no bundled model {given!r}; {did_you_mean(given, names)}"
+        return None if given in names else f"{key}: no bundled model {given!r}; {did_you_mean(given, names)}"
     path = Path(given).expanduser()
     if path.is_dir():
         wanted = [gguf_file] if gguf_file else ["config.json", "adapter_config.json"]
         found = any((path / name).is_file() for name in wanted)
-        return None if found else f"model.path: {given!r} is not a model's folder, it has no {wanted[0]}"
+        return None if found else f"{key}: {given!r} is not a model's folder, it has no {wanted[0]}"
     if path.exists():
-        return f"model.path: {given!r} is a file; give the model's folder (of a GGUF: and its name as model.gguf_file)"
+        return f"{key}: {given!r} is a file; give the model's folder (of a GGUF: and its name as {section}.gguf_file)"
     if _may_be_on_hub(given, path):
         return None
-    return f"model.path: no folder {given!r}; give a folder, a Hub model id (org/name) or bundled:NAME"
+    return f"{key}: no folder {given!r}; give a folder, a Hub model id (org/name) or bundled:NAME"
 
 
 def _may_be_on_hub(given: str, path: Path) -> bool:

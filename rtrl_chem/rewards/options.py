@@ -28,7 +28,19 @@ __all__ = [
 
 ENTRY_POINTS = "rtrl_chem.rewards"
 # Columns of completions.parquet that are no reward's.
-TAKEN = ("step", "source", "output", "completion", "target", "reward", "verdict", "evidence", "nats", "tokens")
+TAKEN = (
+    "step",
+    "direction",
+    "source",
+    "output",
+    "completion",
+    "target",
+    "reward",
+    "verdict",
+    "evidence",
+    "nats",
+    "tokens",
+)
 
 
 class RewardOptions(Closed):

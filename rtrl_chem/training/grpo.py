@@ -17,7 +17,9 @@ from rtrl_chem.models.decode import decode
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.shared_prompts import completion_log_probs, group_rows
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
+from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import samples_per_step
+from rtrl_chem.training.joint import JointReward
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.trainers import LogOf, run_trainer
 
@@ -32,7 +34,7 @@ class RoundTripGRPOTrainer(GRPOTrainer):
 
     _buffered_inputs: Any  # TRL's: the micro-batches of the last rollout
 
-    def __init__(self, *, policy: Policy, reward: RoundTripReward, **kwargs: Any) -> None:
+    def __init__(self, *, policy: Policy, reward: RoundTripReward | JointReward, **kwargs: Any) -> None:
         self.codec = policy.codec
         self.round_trip = reward
         super().__init__(model=policy.model, processing_class=policy.tokenizer, reward_funcs=[reward], **kwargs)
@@ -168,7 +170,7 @@ def _trimmed(batch: dict[str, Any]) -> dict[str, Any]:
 class _Samples(TrainerCallback):
     """Keeps every judged sample with its step."""
 
-    def __init__(self, reward: RoundTripReward) -> None:
+    def __init__(self, reward: RoundTripReward | JointReward) -> None:
         self.reward = reward
         self.rows: list[tuple[int, Judged]] = []
 
@@ -178,19 +180,24 @@ class _Samples(TrainerCallback):
 
 def run_grpo(
     policy: Policy,
-    reward: RoundTripReward,
+    reward: RoundTripReward | JointReward,
     arguments: GRPOConfig,
     sources: list[str],
     callbacks: list[TrainerCallback],
     targets: Sequence[str | None] | None = None,
+    directions: Sequence[Direction] | None = None,
 ) -> tuple[PhaseResult, list[tuple[int, Judged]]]:
     """Train the policy in place for one phase. Returns the result and this process's samples with their steps.
 
-    `targets` are the labels of the sources, None where there is none.
+    `targets` are the labels of the sources, None where there is none. `directions` says which way each source goes,
+    where the reward is a joint one.
     """
     labels = list(targets) if targets is not None else [None] * len(sources)
-    prompts = [policy.codec.prompt(reward.direction, x) for x in sources]
-    rows = {"prompt": prompts, "source": sources, "target": labels}
+    if isinstance(reward, RoundTripReward):
+        directions = [reward.direction] * len(sources)
+    ways = list(directions or ())
+    prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
+    rows = {"prompt": prompts, "source": sources, "target": labels, "direction": [str(way) for way in ways]}
     samples, rewards = _Samples(reward), LogOf("reward")
     trainer = RoundTripGRPOTrainer(
         policy=policy,

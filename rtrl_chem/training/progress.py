@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from transformers import TrainerCallback
 
-from rtrl_chem.training.phase import Phase
+from rtrl_chem.training.phase import Kind, Phase
 from rtrl_chem.training.run_folder import RunFolder
 
 __all__ = ["Display", "StepLog"]
@@ -34,7 +34,8 @@ class Display:
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
         """Show the phase that is running inside."""
-        title = f"round {phase.round + 1}/{self.rounds} {phase.direction}"
+        title = phase.stage if phase.round is None else f"round {phase.round_name}/{self.rounds}"
+        title += f" {phase.way}" + (" from made pairs" if phase.kind is Kind.SYNTHETIC else "")
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -84,8 +85,9 @@ class StepLog(TrainerCallback):
         if not logs or "train_runtime" in logs or not self.write:
             return
         where = {"step": self.phase.first_step + state.global_step, "round": self.phase.round}
+        which = {"direction": self.phase.way, "phase": str(self.phase.kind)}
         numbers = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
-        self.folder.append_metrics(where | {"direction": str(self.phase.direction)} | numbers)
+        self.folder.append_metrics(where | which | numbers)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the trainer after every optimizer step; the reward shown is the last one logged."""

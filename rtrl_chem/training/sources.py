@@ -15,7 +15,7 @@ from rtrl_chem.rewards.verdict import Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import Phase, derive_seed, next_sources
 
-__all__ = ["Sources", "sources_for"]
+__all__ = ["Sources", "answers_for", "pairs_for", "sources_for"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,18 @@ def sources_for(
     return _written(policy, config, origins, phase, count, reverse)
 
 
+def answers_for(config: Config, items: TrainingItems, phase: Phase, count: int) -> list[str]:
+    """`count` real answers of a phase's direction that have no source yet, for the policy to write one."""
+    pool = items.molecules if phase.direction is Direction.REVERSE else items.outputs
+    return next_sources(pool, count, phase.turn, derive_seed(config.seed, "answers", phase.direction))
+
+
+def pairs_for(config: Config, items: TrainingItems, phase: Phase, count: int) -> list[tuple[str, str]]:
+    """`count` (source, answer) pairs of the data, along a phase's direction."""
+    chosen = next_sources(items.pairs, count, phase.turn, derive_seed(config.seed, "pairs", phase.direction))
+    return chosen if phase.direction is Direction.FORWARD else [(right, left) for left, right in chosen]
+
+
 def _pool(items: TrainingItems, direction: Direction) -> list[str]:
     """Every distinct item of the direction's source domain, labelled or not."""
     if direction is Direction.FORWARD:
@@ -71,14 +83,15 @@ def _written(
     earn the highest reward, for a good answer to them is known to exist.
     """
     back = phase.direction.opposite
-    groups = generate(
-        policy.model,
-        policy.codec,
-        back,
-        origins,
-        max_new_tokens=config.max_new_tokens,
-        max_batch_tokens=config.evaluation.max_batch_tokens,
-    )
+    with policy.along(back) as writer:
+        groups = generate(
+            writer.model,
+            writer.codec,
+            back,
+            origins,
+            max_new_tokens=config.max_new_tokens,
+            max_batch_tokens=config.evaluation.max_batch_tokens,
+        )
     answers = [group[0] for group in groups]
     verdicts = [one.verdict for one in judge_batch(policy.codec.task, back, origins, answers)]
     spell = canonical if policy.codec.task.source(phase.direction).is_structure else str  # as a corpus is spelt
