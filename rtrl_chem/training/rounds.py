@@ -23,7 +23,7 @@ from rtrl_chem.training.phase import Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 from rtrl_chem.training.sft import Example, best_of, run_sft
-from rtrl_chem.training.sources import sources_for
+from rtrl_chem.training.sources import pairs_for, sources_for
 
 __all__ = ["Run", "train_rounds"]
 
@@ -77,10 +77,10 @@ def _grpo(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult,
 
 
 def _sft(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
-    pairs = run.items.pairs
+    arguments = sft_arguments(run.config, phase, phase.folder(run.folder.path), phase.steps)
+    pairs = pairs_for(run.config, run.items, phase, phase.steps * samples_per_step(arguments))
     swapped = phase.direction is Direction.REVERSE
     examples = [Example(phase.direction, *(pair[::-1] if swapped else pair)) for pair in pairs]
-    arguments = sft_arguments(run.config, phase, phase.folder(run.folder.path), phase.steps)
     return run_sft(run.policy, examples, arguments, [_log(run, phase)]), []
 
 
@@ -120,7 +120,8 @@ def _split_sampling(config: Config) -> tuple[dict[str, Any], Config]:
 
 
 def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> list[str]:
-    found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
+    with run.display.working("choosing sources"):
+        found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
     run.display.say(f"round {phase.round + 1} {phase.direction}: {count:,} sources, {found.origin}")
     return found.items
 
