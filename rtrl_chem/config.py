@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from rtrl_chem import strict_yaml
-from rtrl_chem.closed import Closed, Count, Text
+from rtrl_chem.closed import Closed, Count, Text, check_text
 from rtrl_chem.errors import ConfigError, problems_of
 from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, trainer_problems, trainer_schema
 from rtrl_chem.regimes import (
@@ -42,6 +42,7 @@ from rtrl_chem.tasks import Direction, get_style, load_task
 __all__ = [
     "Closed",
     "Config",
+    "CorpusConfig",
     "DataConfig",
     "EvaluationConfig",
     "FormatReward",
@@ -49,6 +50,7 @@ __all__ = [
     "LikelihoodReward",
     "ModelConfig",
     "Rewards",
+    "StreamingConfig",
     "SupervisedConfig",
     "SyntheticConfig",
     "apply_override",
@@ -99,6 +101,7 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
+Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 
 
@@ -124,26 +127,88 @@ class ModelConfig(Closed):
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
 
 
+class CorpusConfig(Closed):
+    """One corpus of several that are mixed."""
+
+    path: Text
+    """A file, a prepared corpus, a Hub data set or bundled:NAME."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of the sources drawn, this corpus gives its weight's share of all weights."""
+    field: str | None = None
+    """As data.field, for this corpus alone."""
+    output_field: str | None = None
+    """As data.output_field, for this corpus alone."""
+    format: Format | None = None
+    """As data.format, for this corpus alone."""
+
+
+def _check_corpora(given: Any) -> Any:
+    """One path stays text; a list becomes corpora, each a path or a mapping."""
+    if given is None or isinstance(given, str):
+        return given if given is None else check_text(given)
+    if not isinstance(given, (list, tuple)) or not given:
+        raise ValueError(f"got {given!r}, must be a path or a list such as [{{path: a.smi, weight: 2}}, b.smi]")
+    corpora, problems = [], []
+    for number, entry in enumerate(given):
+        try:
+            corpora.append(CorpusConfig.model_validate({"path": entry} if isinstance(entry, str) else entry))
+        except ValidationError as error:
+            own = problems_of(error, lambda _: CorpusConfig.__annotations__)
+            problems += [f"corpus {number + 1}: {problem.removeprefix(': ')}" for problem in own]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return tuple(corpora)
+
+
+Corpora = Annotated[
+    str | tuple[CorpusConfig, ...] | None,
+    BeforeValidator(_check_corpora, json_schema_input_type=str | list[str | CorpusConfig] | None),
+]
+
+
+class StreamingConfig(Closed):
+    """Read molecules and outputs while training, through a shuffle buffer, instead of before it."""
+
+    buffer: Count = 10_000
+    """Items that are shuffled at a time; an item comes at most so many places before its turn."""
+
+
 class DataConfig(Closed):
     """What to train on: at least one of molecules, outputs, pairs."""
 
-    molecules: Text | None = None
-    """Unlabelled sources of the forward direction (for naming: molecules): a file, a Hub data set or bundled:NAME."""
-    outputs: Text | None = None
+    molecules: Corpora = None
+    """Unlabelled sources of the forward direction (for naming: molecules): a file, a prepared corpus, a Hub data set or
+    bundled:NAME; or a list of them, each with a weight."""
+    outputs: Corpora = None
     """Unlabelled sources of the reverse direction (for naming: names; for reaction: products)."""
-    pairs: Text | None = None
+    pairs: Corpora = None
     """Labelled pairs; sft needs them."""
     field: str | None = None
     """Column of the left side; default: the usual names."""
     output_field: str | None = None
     """Column of the right side."""
-    format: Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"] | None = None
+    format: Format | None = None
     """Format of the files; default: by their ending."""
     limit: Count | None = None
     """Use at most so many items of each file."""
+    curriculum: Literal["length"] | None = None
+    """length: the sources of each direction come in order of length over the whole run, the shortest first. Default:
+    in random order."""
+    streaming: StreamingConfig | None = None
+    """For corpora that are too large to be read first and cannot be prepared. Needs held-out items of its own."""
     keep_written: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
+
+    def corpora(self, key: Literal["molecules", "outputs", "pairs"]) -> tuple[CorpusConfig, ...]:
+        """What stands under a key as a list, empty where there is nothing; columns and format filled in from above."""
+        given = getattr(self, key) or ()
+        listed = (CorpusConfig(path=given),) if isinstance(given, str) else given
+        above = {name: getattr(self, name) for name in ("field", "output_field", "format")}
+        return tuple(
+            one.model_copy(update={name: getattr(one, name) or value for name, value in above.items()})
+            for one in listed
+        )
 
 
 class EvaluationConfig(Closed):
@@ -349,6 +414,7 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     (): Config,
     ("model",): ModelConfig,
     ("data",): DataConfig,
+    ("data", "streaming"): StreamingConfig,
     ("evaluation",): EvaluationConfig,
     ("supervised",): SupervisedConfig,
     ("synthetic",): SyntheticConfig,
@@ -386,6 +452,7 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     regimes = listed(raw.get("regime", "self_supervised"))
     checks: list[tuple[str, Callable[[Any], list[str]]]] = [
         ("data", lambda data: _data_problems(data, algorithm, regimes)),
+        ("data", lambda data: _streaming_problems(data, raw.get("evaluation"))),
         ("rewards", lambda rewards: _reward_problems(rewards, algorithm)),
         ("model", _model_problems),
         ("trainer", lambda trainer: trainer_problems(trainer, algorithm) if algorithm else []),
@@ -433,6 +500,22 @@ def _data_problems(data: Mapping[str, Any], algorithm: str | None, regimes: tupl
     if algorithm == "sft" and "synthetic" not in regimes:
         return ["data.pairs: missing; algorithm: sft learns from labelled pairs"]
     return []
+
+
+def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
+    """A stream is read once and forgotten: neither can items be set aside from it, nor the shortest be found."""
+    if data.get("streaming") is None:
+        return []
+    problems = []
+    if data.get("curriculum") is not None:
+        problems.append("data.curriculum: cannot be with data.streaming; prepare the corpus (rtrl-chem prepare)")
+    named = evaluation if isinstance(evaluation, dict) else {}
+    if all(named.get(key) is None for key in ("pairs", "molecules", "outputs")):
+        problems.append(
+            "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs, or "
+            "evaluation.molecules or evaluation.outputs"
+        )
+    return problems
 
 
 def _reward_problems(rewards: Mapping[str, Any], algorithm: str | None) -> list[str]:

@@ -10,15 +10,18 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, get_args
 
-from rtrl_chem.config import Config
-from rtrl_chem.errors import ConfigError, did_you_mean
+from rtrl_chem.config import Config, DataConfig
+from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
 from rtrl_chem.passthrough import batch_problem
 
 __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
+Key = Literal["molecules", "outputs", "pairs"]
+KEYS: tuple[Key, ...] = get_args(Key)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -35,16 +38,9 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
 
     `processes` is the number a run would have; where it is unknown, batches that only fit several are a warning.
     """
-    sources = [
-        (f"{section}.{key}", path, form)
-        for section, part, form in (
-            ("data", config.data, config.data.format),
-            ("evaluation", config.evaluation, None),
-        )
-        for key in ("molecules", "outputs", "pairs")
-        if (path := getattr(part, key)) is not None
-    ]
-    problems = [_data_problem(*source) for source in sources]
+    problems = [problem for key in KEYS for problem in _corpora_problems(config.data, key)]
+    held_out = [(key, getattr(config.evaluation, key)) for key in KEYS]
+    problems += [_data_problem(f"evaluation.{key}", path, None) for key, path in held_out if path is not None]
     if config.guards is not None and config.guards.pairs is not None:
         problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
     problems += [_guard_problem(config.evaluation.guard)]
@@ -75,13 +71,31 @@ def _assets() -> Path:
     return Path(str(files("rtrl_chem"))) / "assets"
 
 
+def _corpora_problems(data: DataConfig, key: Key) -> list[str | None]:
+    """About each corpus under a key of `data`: looked up, and of a kind that can be streamed where that is wanted."""
+    problems = []
+    streamed = data.streaming is not None and key != "pairs"
+    for number, one in enumerate(data.corpora(key), 1):
+        name = f"data.{key}" if isinstance(getattr(data, key), str) else f"data.{key}: corpus {number}"
+        problems.append(_data_problem(name, one.path, one.format))
+        if streamed and problems[-1] is None and Path(one.path).expanduser().is_dir():
+            problems[-1] = f"{name}: {one.path!r} is a prepared corpus, read at random; leave data.streaming out"
+    return problems
+
+
 def _data_problem(key: str, given: str, form: str | None) -> str | None:
     if given.startswith(PREFIX):
         names = bundled_data()
         return None if given in names else f"{key}: no bundled data set {given!r}; {did_you_mean(given, names)}"
     path = Path(given).expanduser()
     if path.is_dir():
-        return f"{key}: {given!r} is a folder; give one file"
+        from rtrl_chem.data.prepared import open_prepared  # imports RDKit, so only where there is a folder
+
+        try:
+            open_prepared(path)
+        except RtrlError as error:
+            return f"{key}: {error}"
+        return None
     known = Path(path.name.lower().removesuffix(".gz")).suffix in ENDINGS
     if path.exists():
         endings = ", ".join(sorted(ENDINGS))

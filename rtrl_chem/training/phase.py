@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
+from typing import Any
 
 from rtrl_chem.config import Config
+from rtrl_chem.data.order import draw
+from rtrl_chem.data.pool import Pool
 from rtrl_chem.tasks.base import Direction
 
 __all__ = ["Kind", "Phase", "PhaseResult", "derive_seed", "next_sources", "plan"]
 
-T = TypeVar("T")
 BOTH = (Direction.FORWARD, Direction.REVERSE)
 
 
@@ -139,17 +138,8 @@ def _turns(config: Config, number: int, directions: tuple[Direction, ...]) -> It
         yield Phase(0, number, directions, number, steps, 0, seed, kind)
 
 
-def next_sources(pool: Sequence[T], count: int, turn: int, seed: int) -> list[T]:
+def next_sources(pool: Pool[Any], count: int, turn: int, seed: int, turns: int | None = None) -> list[Any]:
     """`count` sources for the `turn`-th phase of a direction: the run walks through one shuffle of the pool after
-    another, so no source comes twice before all have come once."""
-    if not pool:
-        raise ValueError("the pool of sources is empty")
-    start = turn * count
-    wanted: list[T] = []
-    lap, position = divmod(start, len(pool))
-    while len(wanted) < count:
-        order = np.random.default_rng([seed, lap]).permutation(len(pool))
-        taken = order[position : position + count - len(wanted)]
-        wanted += [pool[i] for i in taken]
-        lap, position = lap + 1, 0
-    return wanted
+    another, so no source comes twice before all have come once. With `turns`, the number of such phases in the run,
+    what they take together comes in order of length (`data.curriculum`)."""
+    return draw(pool, turn * count, count, seed, None if turns is None else turns * count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
@@ -30,6 +30,11 @@ class Display:
     def say(self, text: str) -> None:
         """One line of the log."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def working(self, text: str) -> AbstractContextManager[Any]:
+        """Show, in a terminal, that the work inside goes on."""
+        free = self.console.is_terminal and self._bar is None  # rich draws one display at a time
+        return self.console.status(text) if free else nullcontext()
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:

@@ -25,7 +25,7 @@ from rtrl_chem.training.phase import Kind, Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 from rtrl_chem.training.sft import Example, best_of, run_sft
-from rtrl_chem.training.sources import Sources, answers_for, pairs_for, sources_for
+from rtrl_chem.training.sources import Sources, answers_for, next_pairs, pairs_for, sources_for
 from rtrl_chem.training.synthetic import KEPT, Made, describe, make_pairs, write_made
 
 __all__ = ["Run", "train_rounds"]
@@ -93,13 +93,14 @@ def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[Pha
 
 def _sft(run: Run, phase: Phase, policy: Policy) -> PhaseResult:
     """SFT on the labelled pairs: the phase of a warm-up, or of algorithm: sft."""
-    examples = [
-        Example(direction, *(pair if direction is Direction.FORWARD else pair[::-1]))
-        for direction in phase.directions
-        for pair in run.items.pairs
-    ]
     config = run.config if phase.round is not None else _sft_config(run.config, run.config.supervised.trainer)
     arguments = sft_arguments(config, phase, phase.folder(run.folder.path), phase.steps)
+    count = phase.steps * samples_per_step(arguments)
+    examples = [
+        Example(way, source, answer)
+        for way in phase.directions
+        for source, answer in pairs_for(run.config, run.items, phase.along(way), count)
+    ]
     return run_sft(policy, examples, arguments, [_log(run, phase)])
 
 
@@ -115,7 +116,7 @@ def _synthetic(run: Run, phase: Phase, policy: Policy) -> PhaseResult:
         made = make_pairs(run.policy, config, phase.direction, answers, phase.seed, stopwatch)
         run.display.say(f"round {phase.round_name} {phase.direction}: {describe(made)}")
     if by_rule:
-        pairs = pairs_for(config, run.items, phase, by_rule)
+        pairs = next_pairs(config, run.items, phase, by_rule)
         made += [Made(phase.direction, source, answer, "data.pairs") for source, answer in pairs]
         run.display.say(f"round {phase.round_name} {phase.direction}: {by_rule:,} pairs of the data")
     if processes().is_main_process:
@@ -178,7 +179,8 @@ def _sft_config(config: Config, own: dict[str, Any]) -> Config:
 
 
 def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> Sources:
-    found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
+    with run.display.working("choosing sources"):
+        found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
     run.display.say(f"round {phase.round_name} {phase.direction}: {count:,} sources, {found.origin}")
     return found
 

@@ -60,7 +60,8 @@ def _read_data(config: Config, task: Task, display: Display) -> tuple[HeldOut, T
         display.say(found.summary())
         rejects.extend(found.rejects)
 
-    held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
+    with display.working("reading data"):
+        held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
     _say_data(display, items, held_out)
     return held_out, items, rejects
 
@@ -69,6 +70,7 @@ def _measure_and_train(run: Run, held_out: HeldOut, task: Task) -> None:
     config, folder, display = run.config, run.folder, run.display
     evaluations = folder.path / "evaluation"
     if config.evaluation.before and run.state.phases_done == 0:
+        display.say("measuring before training, which begins after that (evaluation.before: false leaves it out)")
         _measure(run, held_out, evaluations / "before", "before training")
 
     def after_stage(phase: Phase) -> None:
