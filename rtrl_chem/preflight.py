@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rtrl_chem.config import Config
 from rtrl_chem.errors import ConfigError, did_you_mean
-from rtrl_chem.passthrough import batch_problem
+from rtrl_chem.passthrough import ON_POLICY, batch_problem
 
 __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
 
@@ -48,7 +48,8 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     problems += [_guard_problem(config.evaluation.guard)]
     problems += [_model_problem(config.model.path, config.model.gguf_file)]
     folder_problem, warning = _output_findings(config.output_dir)
-    batch = batch_problem(config.trainer, processes or 1) if config.algorithm == "grpo" else None
+    algorithm = config.algorithm
+    batch = batch_problem(config.trainer, processes or 1, algorithm) if algorithm in ON_POLICY else None
     problems += [folder_problem, batch if processes else None]
     warnings = [warning, None if processes else batch]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))

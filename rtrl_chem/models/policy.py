@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from rtrl_chem.data.bundled import model_path
 from rtrl_chem.errors import ModelError
 from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.processes import processes
+from rtrl_chem.models.value_head import ValueHead, load_heads
 from rtrl_chem.tasks import Task, get_style
 
 __all__ = ["Policy", "load_codec", "load_policy", "restore_forward", "save_policy"]
@@ -22,10 +23,11 @@ __all__ = ["Policy", "load_codec", "load_policy", "restore_forward", "save_polic
 
 @dataclass
 class Policy:
-    """The model in training with the codec that speaks its format."""
+    """The model in training with the codec that speaks its format, and PPO's value heads by direction."""
 
     model: Any
     codec: Codec
+    value_heads: dict[str, ValueHead] = field(default_factory=dict)
 
     @property
     def tokenizer(self) -> Any:
@@ -49,7 +51,9 @@ def load_policy(config: ModelConfig, task: Task, weights: Path | None = None) ->
         saved = config.model_copy(update={"gguf_file": None, "revision": None})  # checkpoints of ours are safetensors
         model.load_state_dict(_load_model(str(weights), saved).state_dict())
     model.config.use_cache = True
-    return Policy(model.to(processes().device), _codec(config, task, tokenizer, model.generation_config))
+    model = model.to(processes().device)
+    heads = load_heads(weights, model.device) if weights is not None else {}
+    return Policy(model, _codec(config, task, tokenizer, model.generation_config), heads)
 
 
 def load_codec(config: ModelConfig, task: Task) -> Codec:

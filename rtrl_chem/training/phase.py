@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -67,13 +68,16 @@ def plan(config: Config) -> list[Phase]:
     return phases
 
 
-def next_sources(pool: Sequence[str], count: int, turn: int, seed: int) -> list[str]:
+Item = TypeVar("Item")
+
+
+def next_sources(pool: Sequence[Item], count: int, turn: int, seed: int) -> list[Item]:
     """`count` sources for the `turn`-th phase of a direction: the run walks through one shuffle of the pool after
     another, so no source comes twice before all have come once."""
     if not pool:
         raise ValueError("the pool of sources is empty")
     start = turn * count
-    wanted: list[str] = []
+    wanted: list[Item] = []
     lap, position = divmod(start, len(pool))
     while len(wanted) < count:
         order = np.random.default_rng([seed, lap]).permutation(len(pool))

@@ -15,6 +15,7 @@ from rtrl_chem.models.policy import Policy, save_policy
 from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.models.snapshot import Snapshot, take_snapshot
+from rtrl_chem.models.value_head import save_heads
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
@@ -62,7 +63,7 @@ def _run_phase(run: Run, phase: Phase, snapshot: Snapshot) -> tuple[PhaseResult,
     codec, config = run.policy.codec, run.config
     reverse = ReverseModel(snapshot, codec, phase.direction, config.evaluation.max_batch_tokens)
     reward = RoundTripReward(codec, phase.direction, reverse, config.rewards)
-    algorithm = {"grpo": _grpo, "sft": _sft, "expert_iteration": _expert_iteration}[config.algorithm]
+    algorithm = _ALGORITHMS[config.algorithm]
     result, samples = algorithm(run, phase, reward)
     if reverse.requests:
         repeats = 1 - reverse.scored / reverse.requests
@@ -73,7 +74,8 @@ def _run_phase(run: Run, phase: Phase, snapshot: Snapshot) -> tuple[PhaseResult,
 def _grpo(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
     arguments = grpo_arguments(run.config, phase, phase.folder(run.folder.path))
     sources = _sources(run, phase, sources_per_phase(arguments), reward)
-    return run_grpo(run.policy, reward, arguments, sources, [_log(run, phase)])
+    # The snapshot that scores is the policy itself as this phase finds it.
+    return run_grpo(run.policy, reward, arguments, sources, [_log(run, phase)], start=reward.reverse.snapshot)
 
 
 def _sft(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
@@ -108,6 +110,9 @@ def _expert_iteration(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[
     result = replace(result, samples=len(judged), seconds=result.seconds + sum(parts.values()), parts=parts)
     share = processes().process_index, processes().num_processes
     return result, [(0, one) for one in judged[share[0] :: share[1]]]
+
+
+_ALGORITHMS = {"grpo": _grpo, "rloo": _grpo, "ppo": _grpo, "sft": _sft, "expert_iteration": _expert_iteration}
 
 
 def _split_sampling(config: Config) -> tuple[dict[str, Any], Config]:
@@ -157,5 +162,6 @@ def _save_checkpoint(policy: Policy, folder: Path) -> None:
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     save_policy(policy, partial)
+    save_heads(policy.value_heads, partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
