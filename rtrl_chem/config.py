@@ -19,7 +19,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from rtrl_chem import strict_yaml
 from rtrl_chem.closed import Closed, Count, Text, check_text
 from rtrl_chem.errors import ConfigError, problems_of
-from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, trainer_problems, trainer_schema
+from rtrl_chem.passthrough import (
+    ON_POLICY,
+    RLOO_BETA,
+    TRAINERS,
+    lora_problems,
+    trainer_fields,
+    trainer_problems,
+    trainer_schema,
+)
 from rtrl_chem.regimes import (
     GuardsConfig,
     Regime,
@@ -49,6 +57,7 @@ __all__ = [
     "GuardsConfig",
     "LikelihoodReward",
     "ModelConfig",
+    "PPOOptions",
     "Rewards",
     "StreamingConfig",
     "SupervisedConfig",
@@ -211,6 +220,28 @@ class DataConfig(Closed):
         )
 
 
+class PPOOptions(Closed):
+    """What PPO has beside TRL's fields. The clipping range of its ratio is trainer.epsilon, its epochs on each rollout
+    are trainer.num_iterations, a KL term in the loss is trainer.beta."""
+
+    gamma: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Discount of a reward for each token that it comes later."""
+    lam: Annotated[float, Field(ge=0, le=1)] = 0.95
+    """Lambda of generalized advantage estimation: 1.0 trusts the sampled rewards alone, 0.0 the value head alone."""
+    vf_coef: Annotated[float, Field(ge=0)] = 0.1
+    """Weight of the value loss."""
+    cliprange_value: Annotated[float, Field(gt=0)] = 0.2
+    """How far a value may move from that of the rollout before its loss is clipped."""
+    kl_coef: Annotated[float, Field(ge=0)] = 0.05
+    """Weight of the penalty, in the reward of each token, on log policy - log start of the phase."""
+    whiten_rewards: bool = False
+    """Scale the rewards of tokens to variance 1 over the rollout; their mean stays."""
+    whiten_advantages: bool = True
+    """Shift and scale advantages to mean 0 and variance 1 over the rollout."""
+    value_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate of the value head; default: trainer.learning_rate. It follows the same schedule."""
+
+
 class EvaluationConfig(Closed):
     """How the model is measured before and after training."""
 
@@ -264,8 +295,9 @@ class Config(Closed):
     Of the latter two, the one that is not being trained judges."""
     reverse_model: ModelConfig | None = None
     """With models: separate the model of the reverse direction; default: it starts as a copy of `model`."""
-    algorithm: Annotated[Literal["grpo", "sft", "expert_iteration"], _not_yet("rloo", "ppo")] = "grpo"
-    """grpo: reinforcement learning; sft: on the pairs; expert_iteration: sft on the best of several samples."""
+    algorithm: Literal["grpo", "rloo", "ppo", "sft", "expert_iteration"] = "grpo"
+    """grpo, rloo, ppo: reinforcement learning; sft: on the pairs; expert_iteration: sft on the best of several
+    samples. See docs/algorithms.md."""
     rounds: Count = 3
     """How often all directions are trained in turn."""
     directions: Annotated[
@@ -280,8 +312,10 @@ class Config(Closed):
     )
     """Terms of the reward, see docs/rewards.md. A term that is left out of a given mapping is off."""
     trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
-    """Fields of TRL's GRPOConfig (sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields of GRPOConfig),
-    passed through."""
+    """Fields of TRL's GRPOConfig (rloo: RLOOConfig; sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields
+    of GRPOConfig), passed through."""
+    ppo: PPOOptions | None = None
+    """What algorithm: ppo has beside those fields."""
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     guards: GuardsConfig | None = None
     """Measure after every round, roll back or stop when training does harm. Without this section: off."""
@@ -309,6 +343,11 @@ class Config(Closed):
     def warm_up_steps(self) -> int:
         """Optimizer steps of SFT before the first round."""
         return self.supervised.warm_up_steps if "supervised" in self.regimes else 0
+
+    @property
+    def sft_weight(self) -> float:
+        """Weight of the SFT loss on the pairs in each reinforcement learning step."""
+        return self.supervised.sft_weight if "supervised" in self.regimes else 0.0
 
     @property
     def synthetic_directions(self) -> tuple[Direction, ...]:
@@ -415,6 +454,7 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     ("model",): ModelConfig,
     ("data",): DataConfig,
     ("data", "streaming"): StreamingConfig,
+    ("ppo",): PPOOptions,
     ("evaluation",): EvaluationConfig,
     ("supervised",): SupervisedConfig,
     ("synthetic",): SyntheticConfig,
@@ -432,8 +472,8 @@ def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
 
 def _set_aside_misplaced(raw: dict[Any, Any]) -> tuple[dict[Any, Any], list[str]]:
     """Top-level keys that are right one level down: the commonest slip, and no spelling would explain it."""
-    homes = dict.fromkeys(trainer_fields("expert_iteration") | trainer_fields("grpo"), "trainer")
-    for section in ("evaluation", "data", "model"):
+    homes = dict.fromkeys([name for algorithm in TRAINERS for name in trainer_fields(algorithm)], "trainer")
+    for section in ("evaluation", "data", "model", "ppo"):
         homes |= dict.fromkeys(_allowed_keys((section,)), section)
     own = _allowed_keys(())
     slips = {key: homes[key] for key in raw if key in homes and key not in own}
@@ -462,14 +502,16 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
         if isinstance(raw.get(section), dict):
             problems += check(raw[section])
     problems += regime_problems(raw, algorithm)
-    return problems + _reference_problems(raw.get("model"), raw.get("trainer"))
+    if raw.get("ppo") is not None and algorithm != "ppo":
+        problems.append(f"ppo: is of algorithm: ppo, not of {algorithm}; leave it out")
+    return problems + _reference_problems(raw.get("model"), raw.get("trainer", {}), algorithm)
 
 
-def _reference_problems(model: Any, trainer: Any) -> list[str]:
+def _reference_problems(model: Any, trainer: Any, algorithm: str | None) -> list[str]:
     """TRL loads the reference model of a KL term by name alone, with neither the GGUF file nor the model's own code."""
     if not isinstance(model, dict) or not isinstance(trainer, dict) or model.get("lora"):
         return []
-    beta = trainer.get("beta")
+    beta = trainer.get("beta", RLOO_BETA if algorithm == "rloo" else None)
     own = next((key for key in ("gguf_file", "trust_remote_code") if model.get(key)), None)
     if own is None or isinstance(beta, bool) or not isinstance(beta, (int, float)) or beta == 0:
         return []
@@ -520,7 +562,7 @@ def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
 
 def _reward_problems(rewards: Mapping[str, Any], algorithm: str | None) -> list[str]:
     weights = [term.get("weight", 1) if isinstance(term, dict) else term for term in rewards.values()]
-    if algorithm == "grpo" and all(type(weight) in (int, float) and weight == 0 for weight in weights):
+    if algorithm in ON_POLICY and all(type(weight) in (int, float) and weight == 0 for weight in weights):
         return ["rewards: no term has a weight above 0, so there is nothing to learn; set e.g. likelihood: 1.0"]
     return []
 

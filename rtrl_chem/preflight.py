@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from rtrl_chem.config import Config, DataConfig
 from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
-from rtrl_chem.passthrough import batch_problem
+from rtrl_chem.passthrough import ON_POLICY, batch_problem
 
 __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
 
@@ -49,8 +49,9 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
         problems += [_model_problem("reverse_model", own.path, own.gguf_file)]
     folder_problem, warning = _output_findings(config.output_dir)
     batch = None
-    if config.algorithm == "grpo":
-        batch = batch_problem(config.trainer, processes or 1, 2 if config.schedule == "joint" else 1)
+    if config.algorithm in ON_POLICY:
+        groups = 2 if config.schedule == "joint" else 1
+        batch = batch_problem(config.trainer, processes or 1, config.algorithm, groups)
     problems += [folder_problem, batch if processes else None]
     warnings = [warning, None if processes else batch]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))

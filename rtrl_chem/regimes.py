@@ -103,7 +103,7 @@ class GuardsConfig(Closed):
     """Stop when the round trip gets better while the referee (without one: the exact match) gets worse, both beyond
     their intervals: the model agrees with itself and no longer with the truth."""
     max_kl: Annotated[float, Field(gt=0)] | None = None
-    """Stop when a phase ends with a higher mean KL divergence from its start, in nats a token; needs trainer.beta."""
+    """Stop when a phase ends with a higher mean KL divergence from its start, in nats a token."""
     min_entropy: Annotated[float, Field(gt=0)] | None = None
     """Stop when a phase ends with a lower mean entropy of the policy, in nats a token."""
     plateau_rounds: Count | None = None
@@ -156,8 +156,6 @@ def _supervised_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[
             "supervised: nothing learns from the pairs; give warm_up_steps or sft_weight a value above 0, or "
             "rewards.supervised a weight"
         ]
-    if weight:  # until run_grpo mixes it in
-        return ["supervised.sft_weight: is not available yet; leave it at 0"]
     if weight and algorithm in ("sft", "expert_iteration"):
         return [f"supervised.sft_weight: got {weight}, must be 0 with algorithm: {algorithm}, which is SFT itself"]
     return []
@@ -210,8 +208,6 @@ def _guard_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[str]:
     guards, problems = _section(raw, "guards"), []
     if "guard" in listed(guards.get("metrics")) and _section(raw, "evaluation").get("guard") is None:
         problems.append("guards.metrics: guard needs evaluation.guard, the suite to measure")
-    if guards.get("max_kl") is not None and not _section(raw, "trainer").get("beta"):
-        problems.append("guards.max_kl: needs trainer.beta above 0; without it no KL divergence is computed")
     for key in ("max_kl", "min_entropy", "plateau_rounds"):
         if guards.get(key) is not None and algorithm in ("sft", "expert_iteration"):
             problems.append(f"guards.{key}: has no effect with algorithm: {algorithm}, which logs no such thing")

@@ -18,6 +18,7 @@ from rtrl_chem.errors import ModelError
 from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.processes import processes
 from rtrl_chem.models.snapshot import Snapshot, take_snapshot
+from rtrl_chem.models.value_head import ValueHead, load_heads
 from rtrl_chem.tasks import Direction, Task, get_style
 
 __all__ = ["Judge", "Policy", "load_codec", "load_policy", "restore_forward", "save_policy"]
@@ -33,10 +34,12 @@ class Judge:
 
 @dataclass
 class Policy:
-    """The model in training with the codec that speaks its format. This one writes in both directions."""
+    """The model in training with the codec that speaks its format, and PPO's value heads by name. This one writes in
+    both directions."""
 
     model: Any
     codec: Codec
+    value_heads: dict[str, ValueHead] = field(default_factory=dict)
     _snapshot: Snapshot | None = field(default=None, repr=False)
 
     @property
@@ -75,7 +78,9 @@ def load_policy(config: ModelConfig, task: Task, weights: Path | None = None) ->
         saved = config.model_copy(update={"gguf_file": None, "revision": None})  # checkpoints of ours are safetensors
         model.load_state_dict(_load_model(str(weights), saved).state_dict())
     model.config.use_cache = True
-    return Policy(model.to(processes().device), _codec(config, task, tokenizer, model.generation_config))
+    model = model.to(processes().device)
+    heads = load_heads(weights, model.device) if weights is not None else {}
+    return Policy(model, _codec(config, task, tokenizer, model.generation_config), heads)
 
 
 def load_codec(config: ModelConfig, task: Task) -> Codec:

@@ -15,6 +15,7 @@ from rtrl_chem.evaluation.held_out import TrainingItems
 from rtrl_chem.models.policy import Policy, save_policy
 from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel
+from rtrl_chem.models.value_head import save_heads
 from rtrl_chem.passthrough import SAMPLING, trainer_fields
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.tasks.base import Direction
@@ -66,7 +67,7 @@ def _run_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
         if phase.kind is Kind.SYNTHETIC:
             return _synthetic(run, phase, policy), []
         rewards = {direction: _reward(run, direction, policy) for direction in phase.directions}
-        algorithm = {"grpo": _grpo, "expert_iteration": _expert_iteration}[run.config.algorithm]
+        algorithm = _ALGORITHMS[run.config.algorithm]
         result, samples = algorithm(run, phase, policy, rewards)
     for reverse in (reward.reverse for reward in rewards.values()):
         if reverse.requests:
@@ -87,21 +88,38 @@ def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[Pha
     found = {way: _sources(run, phase.along(way), ways.count(way), rewards[way]) for way in phase.directions}
     rows = {way: iter(zip(one.items, one.targets, strict=True)) for way, one in found.items()}
     sources, targets = zip(*(next(rows[way]) for way in ways), strict=True)
+    weight = run.config.sft_weight
     reward = JointReward(rewards) if len(rewards) > 1 else rewards[phase.direction]
-    return run_grpo(policy, reward, arguments, list(sources), [_log(run, phase)], targets, ways)
+    return run_grpo(
+        policy,
+        reward,
+        arguments,
+        list(sources),
+        [_log(run, phase)],
+        targets,
+        ways,
+        # The snapshot that scores is the policy itself as this phase finds it.
+        start=next(iter(rewards.values())).reverse.snapshot,
+        sft_examples=_labelled(run, phase, len(sources)) if weight else (),
+        sft_weight=weight,
+    )
 
 
 def _sft(run: Run, phase: Phase, policy: Policy) -> PhaseResult:
     """SFT on the labelled pairs: the phase of a warm-up, or of algorithm: sft."""
     config = run.config if phase.round is not None else _sft_config(run.config, run.config.supervised.trainer)
     arguments = sft_arguments(config, phase, phase.folder(run.folder.path), phase.steps)
-    count = phase.steps * samples_per_step(arguments)
-    examples = [
+    examples = _labelled(run, phase, phase.steps * samples_per_step(arguments))
+    return run_sft(policy, examples, arguments, [_log(run, phase)])
+
+
+def _labelled(run: Run, phase: Phase, count: int) -> list[Example]:
+    """The labelled pairs, along each direction of a phase, for `count` of them to be learned."""
+    return [
         Example(way, source, answer)
         for way in phase.directions
         for source, answer in pairs_for(run.config, run.items, phase.along(way), count)
     ]
-    return run_sft(policy, examples, arguments, [_log(run, phase)])
 
 
 def _synthetic(run: Run, phase: Phase, policy: Policy) -> PhaseResult:
@@ -144,6 +162,9 @@ def _expert_iteration(run: Run, phase: Phase, policy: Policy, rewards: Rewards) 
     result = replace(result, samples=len(judged), seconds=result.seconds + sum(parts.values()), parts=parts)
     share = processes().process_index, processes().num_processes
     return result, [(0, one) for one in judged[share[0] :: share[1]]]
+
+
+_ALGORITHMS = {"grpo": _grpo, "rloo": _grpo, "ppo": _grpo, "expert_iteration": _expert_iteration}
 
 
 def _best(
@@ -220,5 +241,6 @@ def _save_checkpoint(policy: Policy, folder: Path) -> None:
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     save_policy(policy, partial)
+    save_heads(policy.value_heads, partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

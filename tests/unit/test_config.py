@@ -174,7 +174,6 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a second model for one", {"reverse_model": {"path": "y"}}, "reverse_model: has no effect with models: shared"),
     ("an unknown metric to watch", {"guards": {"metrics": ["rtcc"]}}, "guards.metrics.0: got 'rtcc', must be 'rtc'"),
     ("a guard suite that is not there", {"guards": {"metrics": ["guard"]}}, "guard needs evaluation.guard"),
-    ("a KL that nobody computes", {"guards": {"max_kl": 0.1}}, "guards.max_kl: needs trainer.beta above 0"),
     (
         "an entropy that nobody logs",
         {"algorithm": "expert_iteration", "guards": {"min_entropy": 0.1}},
