@@ -14,7 +14,7 @@ from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["ReverseModel", "Score", "batch_nats"]
+__all__ = ["ReverseModel", "Score", "batch_nats", "row_nats"]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,12 @@ class ReverseModel:
 
 
 def batch_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: int) -> list[float]:
-    """Sum of log p, in nats, over the last `lengths[i]` tokens of each row.
+    """Sum of log p, in nats, over the last `lengths[i]` tokens of each row."""
+    return row_nats(model, rows, lengths, pad_id).tolist()
+
+
+def row_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: int) -> torch.Tensor:
+    """The same as a tensor (B,), with its gradient where the caller wants one.
 
     Rows end with what is scored, so padding on the left lines it up and the head need only project the last columns,
     where all of it lies.
@@ -138,7 +143,7 @@ def batch_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: in
     logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # (B, keep, V): predicts the last `keep` tokens
     each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, -keep:, None]).squeeze(2)  # (B, keep)
     counted = torch.arange(keep, device=ids.device) >= keep - spans[:, None]
-    return (each * counted).sum(1).tolist()
+    return (each * counted).sum(1)
 
 
 def _last_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, keep: int) -> torch.Tensor:

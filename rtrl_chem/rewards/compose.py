@@ -48,6 +48,7 @@ class Judged:
     it or the output failed a gate.
     """
 
+    direction: Direction
     source: str
     output: str
     completion: str
@@ -122,6 +123,7 @@ class RoundTripReward:
     ) -> Judged:
         components = {name: column[row] for name, column in columns.items()}
         return Judged(
+            direction=self.direction,
             source=samples.sources[row],
             output=samples.outputs[row],
             completion=completion,

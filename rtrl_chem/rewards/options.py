@@ -51,7 +51,19 @@ __all__ = [
 ENTRY_POINTS = "rtrl_chem.rewards"
 Fingerprint = Literal["maccs", "rdkit", "morgan"]
 # Columns of completions.parquet that are no reward's.
-TAKEN = ("step", "source", "output", "completion", "target", "reward", "verdict", "evidence", "nats", "tokens")
+TAKEN = (
+    "step",
+    "direction",
+    "source",
+    "output",
+    "completion",
+    "target",
+    "reward",
+    "verdict",
+    "evidence",
+    "nats",
+    "tokens",
+)
 
 
 class RewardOptions(Closed):

@@ -157,7 +157,7 @@ def test_the_state_says_that_all_is_done(finished: Path) -> None:
     assert (state["phases_done"], state["finished"]) == (4, True)
     for phase in state["phases"]:
         assert (phase["steps"], phase["samples"], phase["samples_kept"]) == (2, 8, 8)
-        assert 0 <= phase["degenerate"]["same_output"] <= 1
+        assert 0 <= phase["degenerate"][phase["direction"]]["same_output"] <= 1
         assert {"rollout", "verdicts", "reward likelihood", "reward format"} == phase["parts"].keys()
         assert sum(phase["parts"].values()) < phase["seconds"]
 

@@ -76,9 +76,8 @@ def test_a_gated_output_earns_the_floor_and_is_not_scored(
     [judged] = reward.judge([source], [given])
     floor = FLOORS[form, normalize]
     parts = {"likelihood": floor, "format": 0.0}
-    assert judged == Judged(
-        source, given.text, given.completion, None, 2 * floor, verdict, judged.evidence, parts, nats=None, tokens=None
-    )
+    expected = (source, given.text, given.completion, None, 2 * floor, verdict, judged.evidence, parts)
+    assert judged == Judged(direction, *expected, nats=None, tokens=None)
     assert bool(judged.evidence) == (verdict in (Verdict.COPIED_SOURCE, Verdict.LEAKED_SOURCE))
     assert reverse.asked == []
 
