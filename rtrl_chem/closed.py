@@ -6,16 +6,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["Closed", "Count", "Text"]
+__all__ = ["Closed", "Count", "Text", "check_text"]
 
 
-def _check_text(text: str) -> str:
+def check_text(text: str) -> str:
+    """The text, if there is any."""
     if not text.strip():
         raise ValueError("is empty; give a text")
     return text
 
 
-Text = Annotated[str, AfterValidator(_check_text)]
+Text = Annotated[str, AfterValidator(check_text)]
 Count = Annotated[int, Field(ge=1)]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +17,49 @@ from rtrl_chem.data.bundled import model_path
 from rtrl_chem.errors import ModelError
 from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.processes import processes
-from rtrl_chem.tasks import Task, get_style
+from rtrl_chem.models.snapshot import Snapshot, take_snapshot
+from rtrl_chem.models.value_head import ValueHead, load_heads
+from rtrl_chem.tasks import Direction, Task, get_style
 
-__all__ = ["Policy", "load_codec", "load_policy", "restore_forward", "save_policy"]
+__all__ = ["Judge", "Policy", "load_codec", "load_policy", "restore_forward", "save_policy"]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What scores a phase's answers: a frozen model and the codec that speaks its format."""
+
+    snapshot: Snapshot
+    codec: Codec
 
 
 @dataclass
 class Policy:
-    """The model in training with the codec that speaks its format."""
+    """The model in training with the codec that speaks its format, and PPO's value heads by name. This one writes in
+    both directions."""
 
     model: Any
     codec: Codec
+    value_heads: dict[str, ValueHead] = field(default_factory=dict)
+    _snapshot: Snapshot | None = field(default=None, repr=False)
 
     @property
     def tokenizer(self) -> Any:
         """The codec's tokenizer."""
         return self.codec.tokenizer
+
+    @contextmanager
+    def along(self, direction: Direction) -> Iterator[Policy]:
+        """The policy that writes in a direction, ready to generate and to be trained inside."""
+        yield self
+
+    def judge(self, direction: Direction) -> Judge:
+        """A frozen copy of the policy as it is now, to score what it writes along `direction`. There is one: the next
+        call moves it on."""
+        if self._snapshot is None:
+            self._snapshot = take_snapshot(self.model)
+        else:
+            self._snapshot.refresh(self.model)
+        return Judge(self._snapshot, self.codec)
 
 
 def load_policy(config: ModelConfig, task: Task, weights: Path | None = None) -> Policy:
@@ -49,7 +78,9 @@ def load_policy(config: ModelConfig, task: Task, weights: Path | None = None) ->
         saved = config.model_copy(update={"gguf_file": None, "revision": None})  # checkpoints of ours are safetensors
         model.load_state_dict(_load_model(str(weights), saved).state_dict())
     model.config.use_cache = True
-    return Policy(model.to(processes().device), _codec(config, task, tokenizer, model.generation_config))
+    model = model.to(processes().device)
+    heads = load_heads(weights, model.device) if weights is not None else {}
+    return Policy(model, _codec(config, task, tokenizer, model.generation_config), heads)
 
 
 def load_codec(config: ModelConfig, task: Task) -> Codec:

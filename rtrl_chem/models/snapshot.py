@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["AdapterSnapshot", "ModuleSnapshot", "Snapshot", "take_snapshot"]
+__all__ = ["AdapterSnapshot", "ModuleSnapshot", "Snapshot", "StillModel", "take_snapshot"]
 
 _LIVE, _FROZEN = "default", "snapshot"
 
@@ -71,6 +71,18 @@ class AdapterSnapshot:
         finally:
             self.model.set_adapter(_LIVE)
             self.model.train(training)
+
+
+class StillModel:
+    """A model that nobody trains, in the place of a snapshot."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model.eval()
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """The model."""
+        yield self.model
 
 
 Snapshot = ModuleSnapshot | AdapterSnapshot

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rtrl_chem.config import Rewards
 from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
+from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.rewards.registry import WeightedTerm, build_terms
 from rtrl_chem.rewards.terms import Batch, Term
 from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
@@ -47,6 +48,7 @@ class Judged:
     it or the output failed a gate.
     """
 
+    direction: Direction
     source: str
     output: str
     completion: str
@@ -121,6 +123,7 @@ class RoundTripReward:
     ) -> Judged:
         components = {name: column[row] for name, column in columns.items()}
         return Judged(
+            direction=self.direction,
             source=samples.sources[row],
             output=samples.outputs[row],
             completion=completion,
@@ -132,6 +135,11 @@ class RoundTripReward:
             nats=score.nats if score else None,
             tokens=score.tokens if score else None,
         )
+
+    def _degenerate(self, judged: list[Judged]) -> dict[str, float]:
+        """What the rates of the verdicts do not say."""
+        found = asdict(measure_degenerate(judged, self.codec.task.output(self.direction).is_structure))
+        return {f"degenerate/{name}": value for name, value in found.items() if name not in ("empty", "truncated")}
 
     def __call__(
         self,
@@ -147,7 +155,7 @@ class RoundTripReward:
         self._undrained += judged
         log_metric = trl.get("log_metric")
         if log_metric:
-            for name, value in summary(judged).items():
+            for name, value in (summary(judged) | self._degenerate(judged)).items():
                 log_metric(name, value)
         return [one.reward for one in judged]
 

@@ -17,7 +17,7 @@ from rtrl_chem.models.policy import load_policy, save_policy
 from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.tasks import Task, load_task
 from rtrl_chem.training.model_card import model_card
-from rtrl_chem.training.phase import derive_seed, plan
+from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
@@ -33,7 +33,8 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     folder = RunFolder(Path(config.output_dir))
     if main:
         folder.check(config, resume=resume, overwrite=overwrite)
-    display = Display(len(plan(config)) * config.steps_per_phase, config.rounds, visible=main and not quiet)
+    phases = plan(config)
+    display = Display(sum(phase.steps for phase in phases), config.rounds, visible=main and not quiet)
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
     held_out, items, rejects = _read_data(config, task, display)
@@ -45,7 +46,7 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     policy = load_policy(config.model, task, checkpoint)
     processes().wait_for_everyone()
     if main:
-        folder.open(config, earlier)
+        folder.open(config, earlier, sum(phase.steps for phase in phases[: earlier.phases_done]))
         write_rejects(rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
     _measure_and_train(Run(config, policy, items, folder, earlier, display), held_out, task)
@@ -59,7 +60,8 @@ def _read_data(config: Config, task: Task, display: Display) -> tuple[HeldOut, T
         display.say(found.summary())
         rejects.extend(found.rejects)
 
-    held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
+    with display.working("reading data"):
+        held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
     _say_data(display, items, held_out)
     return held_out, items, rejects
 
@@ -68,12 +70,14 @@ def _measure_and_train(run: Run, held_out: HeldOut, task: Task) -> None:
     config, folder, display = run.config, run.folder, run.display
     evaluations = folder.path / "evaluation"
     if config.evaluation.before and run.state.phases_done == 0:
+        display.say("measuring before training, which begins after that (evaluation.before: false leaves it out)")
         _measure(run, held_out, evaluations / "before", "before training")
-    every = config.evaluation.every_round
-    train_rounds(
-        run,
-        lambda n: _measure(run, held_out, evaluations / f"round-{n:02d}", f"after round {n + 1}") if every else None,
-    )
+
+    def after_stage(phase: Phase) -> None:
+        if config.evaluation.every_round and phase.round is not None:
+            _measure(run, held_out, evaluations / phase.stage, f"after round {phase.round_name}")
+
+    train_rounds(run, after_stage)
     _measure(run, held_out, evaluations / "after", "after training")
     if not processes().is_main_process:
         return

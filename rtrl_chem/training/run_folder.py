@@ -24,7 +24,7 @@ from rtrl_chem.config import Config, dump_config, load_config
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 
-__all__ = ["RunFolder", "State", "write_completions"]
+__all__ = ["RunFolder", "State", "write_completions", "write_table"]
 
 PACKAGES = ("rtrl-chem", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "rdkit", "numpy")
 CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
@@ -76,11 +76,12 @@ class RunFolder:
             keys = ", ".join(_differences(saved, given))
             raise ResumeError(f"--resume: the run was started with another {keys}; restore it or start a new run")
 
-    def open(self, config: Config, state: State) -> None:
-        """Take the folder: emptied for a new run, cleared of a killed phase's traces for one that goes on."""
+    def open(self, config: Config, state: State, steps_done: int) -> None:
+        """Take the folder: emptied for a new run, cleared of a killed phase's traces for one that goes on after so many
+        steps."""
         try:
             if state.phases_done:
-                self._drop_metrics_after(state.phases_done * config.steps_per_phase)
+                self._drop_metrics_after(steps_done)
             elif self.path.exists():
                 shutil.rmtree(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
@@ -125,10 +126,16 @@ def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
     columns: dict[str, list[Any]] = {"step": [step for step, _ in rows]}
     for name in Judged.__dataclass_fields__:
         columns[name] = [getattr(one, name) for _, one in rows]
-    columns["verdict"] = [str(verdict) for verdict in columns["verdict"]]
+    for name in ("direction", "verdict"):
+        columns[name] = [str(value) for value in columns[name]]
     components = columns.pop("components")
     for name in components[0] if components else ():
         columns[name] = [one[name] for one in components]
+    write_table(path, columns)
+
+
+def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
+    """A Parquet file, whole or not there; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     pq.write_table(pa.table(columns), partial, compression="zstd")

@@ -131,8 +131,54 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("no data", {"data": {"field": "smiles"}}, "data: names no data; give molecules, outputs or pairs"),
     ("an unknown format", {"data": {"molecules": "x", "format": "sdf"}}, "data.format: got 'sdf'"),
     ("sft without pairs", {"algorithm": "sft"}, "data.pairs: missing; algorithm: sft learns from labelled pairs"),
-    ("a regime of later", {"regime": "supervised"}, "regime: 'supervised' is not available yet"),
-    ("an algorithm of later", {"algorithm": "ppo"}, "algorithm: 'ppo' is not available yet"),
+    (
+        "an unknown regime",
+        {"regime": "supervized"},
+        "regime: got 'supervized', must be one or a list of self_supervised",
+    ),
+    ("a regime twice", {"regime": ["synthetic", "synthetic"]}, "each once"),
+    ("supervised without pairs", {"regime": "supervised"}, "data.pairs: missing; regime: supervised learns from"),
+    (
+        "labels that nothing uses",
+        {"regime": "supervised", "data": {"pairs": "x"}, "supervised": {"warm_up_steps": 0}},
+        "supervised: nothing learns from the pairs",
+    ),
+    (
+        "a section of another regime",
+        {"synthetic": {"samples": 2}},
+        "synthetic: has no effect under regime: self_superv",
+    ),
+    (
+        "a GRPO field for the warm-up",
+        {"regime": "supervised", "data": {"pairs": "x"}, "supervised": {"trainer": {"beta": 0.1}}},
+        "supervised.trainer.beta: not a field of TRL's SFTConfig",
+    ),
+    (
+        "several greedy answers",
+        {"regime": "synthetic", "synthetic": {"samples": 2, "temperature": 0}},
+        "synthetic.samples: got 2, must be 1 at temperature 0",
+    ),
+    (
+        "nothing to write sources for",
+        {"regime": "synthetic", "directions": ["forward"]},
+        "regime: synthetic has nothing to write sources for",
+    ),
+    (
+        "no pairs to learn alone",
+        {"regime": "synthetic", "synthetic": {"samples": 0}},
+        "data.pairs: missing; synthetic.samples: 0 learns the pairs of the data alone",
+    ),
+    ("joint of one direction", {"schedule": "joint", "directions": ["reverse"]}, "directions are reverse alone"),
+    ("joint of two models", {"schedule": "joint", "models": "separate"}, "schedule: joint needs models: shared"),
+    ("adapters without LoRA", {"models": "adapters"}, "model.lora: missing; models: adapters trains"),
+    ("a second model for one", {"reverse_model": {"path": "y"}}, "reverse_model: has no effect with models: shared"),
+    ("an unknown metric to watch", {"guards": {"metrics": ["rtcc"]}}, "guards.metrics.0: got 'rtcc', must be 'rtc'"),
+    ("a guard suite that is not there", {"guards": {"metrics": ["guard"]}}, "guard needs evaluation.guard"),
+    (
+        "an entropy that nobody logs",
+        {"algorithm": "expert_iteration", "guards": {"min_entropy": 0.1}},
+        "guards.min_entropy: has no effect with algorithm: expert_iteration",
+    ),
     ("an unknown algorithm", {"algorithm": "gpro"}, "algorithm: got 'gpro', must be 'grpo'"),
     ("no directions", {"directions": []}, "directions: got [], must be a list"),
     ("a direction as text", {"directions": "forward"}, "directions: got 'forward', must be a list"),
@@ -165,6 +211,12 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
         pytest.param({"data": {"outputs": "x"}, "directions": ["reverse", "forward"]}, id="outputs alone"),
         pytest.param({"data": {"pairs": "x"}, "algorithm": "sft", "rewards": {}}, id="sft needs no reward"),
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 8}}, id="expert iteration"),
+        pytest.param(
+            {"data": {"pairs": "x"}, "regime": ["supervised", "synthetic"], "synthetic": {"samples": 0}}, id="regimes"
+        ),
+        pytest.param({"algorithm": "sft", "regime": "synthetic", "rewards": {}}, id="made pairs alone"),
+        pytest.param({"models": "separate", "reverse_model": {"path": "y"}}, id="two models"),
+        pytest.param({"guards": {"metrics": ["rtc", "leak_rate"], "on_regression": "stop"}}, id="guards"),
         pytest.param(
             {"model": {"path": "x", "prompt_style": {"template": "{instruction}"}}}, id="a style of one's own"
         ),

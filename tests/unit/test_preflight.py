@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rtrl_chem import preflight
 from rtrl_chem.config import config_from_mapping, load_config
 from rtrl_chem.data.bundled import bundled_names
 from rtrl_chem.preflight import Findings, bundled_data, bundled_models, look_up
@@ -49,6 +50,9 @@ def test_what_the_ready_configs_name_is_there(name: str) -> None:
         pytest.param({"model": {"path": "gguf", "gguf_file": "m.gguf"}}, id="GGUF"),
         pytest.param({"model": {"path": "adapter"}}, id="an adapter"),
         pytest.param({"output_dir": "empty"}, id="an empty output folder"),
+        pytest.param({"rewards": {"referee": {"model": {"path": "model"}}}}, id="a model as referee"),
+        pytest.param({"rewards": {"supervised": 0, "referee": 0, "likelihood": 1}}, id="terms that are off"),
+        pytest.param({"rewards": {"supervised": 1}, "data": {"pairs": "mols.smi"}}, id="labels"),
     ],
 )
 def test_nothing_to_say(changes: dict[str, Any]) -> None:
@@ -69,6 +73,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a folder without a model", {"model": {"path": "run"}}, "it has no config.json"),
     ("a missing GGUF", {"model": {"path": "gguf", "gguf_file": "x.gguf"}}, "it has no x.gguf"),
     ("a file for a model", {"model": {"path": "gguf/m.gguf"}}, "'gguf/m.gguf' is a file"),
+    ("no labels", {"rewards": {"supervised": 1}}, "rewards.supervised: there are no labels; give data.pairs"),
+    ("no such referee", {"rewards": {"referee": {"model": {"path": "./no"}}}}, "rewards.referee.model.path: no folder"),
+    ("no such reward file", {"rewards": {"mine": {"file": "mine.py"}}}, "rewards.mine.file: no file 'mine.py'"),
     ("a file for the output", {"output_dir": "mols.smi"}, "is, or is inside, a file"),
     ("a folder inside a file", {"output_dir": "mols.smi/x"}, "is, or is inside, a file"),
 ]
@@ -108,3 +115,13 @@ def test_a_batch_that_fits_eight_processes(processes: int | None, algorithm: str
 def test_bundled_names_are_those_of_the_readers() -> None:
     assert bundled_data() == ["bundled:" + name for name in bundled_names()]
     assert "bundled:tiny" in bundled_models()
+
+
+def test_packages_that_a_reward_needs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    (problem,) = findings(rewards={"referee": 1}).problems
+    assert problem.startswith("rewards.referee: OPSIN needs Java")
+    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}}
+    (problem,) = findings(**captions).problems
+    assert problem.startswith("rewards.supervised.prose: ROUGE needs rouge-score")
+    assert findings(**captions, directions=["reverse"]) == Findings((), ())

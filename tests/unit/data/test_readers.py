@@ -305,7 +305,7 @@ class FakeTable:
 def test_hub_data_set_is_read_by_id_and_split(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def load_dataset(name: str, split: str, revision: str | None) -> FakeTable:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> FakeTable:
         asked.append((name, split))
         return FakeTable({"id": [1, 2], "smiles": ["CCO", None]})
 
@@ -320,7 +320,7 @@ def test_hub_data_set_is_read_by_id_and_split(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_hub_data_set_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_dataset(name: str, split: str, revision: str | None) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> None:
         raise ConnectionError("no route to host\nwith a long\ntrace")
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))

@@ -45,6 +45,7 @@ class Rewards:
     def judge(self, sources: list[str], answers: list[Answer], targets: list[str | None]) -> list[Judged]:
         return [
             Judged(
+                FORWARD,
                 x,
                 a.text,
                 a.text,

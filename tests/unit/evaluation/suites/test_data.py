@@ -143,7 +143,7 @@ def test_a_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_split_of_the_hub_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def load_dataset(name: str, split: str, revision: str | None) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> None:
         asked.append((name, split, revision))
         raise ConnectionError("offline")
 

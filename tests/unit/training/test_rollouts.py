@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtrl_chem.training.grpo import by_prompt
+from rtrl_chem.training.rollouts import by_prompt
 
 
 def micro_batches(lengths: list[tuple[int, int]], rows: int) -> list[dict[str, torch.Tensor]]:
