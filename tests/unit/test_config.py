@@ -179,6 +179,20 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {"algorithm": "expert_iteration", "guards": {"min_entropy": 0.1}},
         "guards.min_entropy: has no effect with algorithm: expert_iteration",
     ),
+    (
+        "RLOO's own reference model in GGUF",
+        {"model": {"path": "x", "gguf_file": "a.gguf"}, "algorithm": "rloo"},
+        "trainer.beta: got 0.05, must be 0 with model.gguf_file",
+    ),
+    ("PPO's options elsewhere", {"ppo": {"lam": 0.9}}, "ppo: is of algorithm: ppo, not of grpo; leave it out"),
+    (
+        "a misspelt option of PPO",
+        {"algorithm": "ppo", "ppo": {"lamb": 1.0}},
+        "ppo.lamb: unknown key; did you mean 'lam'?",
+    ),
+    ("a discount above 1", {"algorithm": "ppo", "ppo": {"gamma": 1.5}}, "ppo.gamma: got 1.5"),
+    ("an option of PPO at the top", {"algorithm": "ppo", "vf_coef": 0.5}, "vf_coef: belongs under ppo"),
+    ("PPO without a reward", {"algorithm": "ppo", "rewards": {}}, "rewards: no term has a weight above 0"),
     ("an unknown algorithm", {"algorithm": "gpro"}, "algorithm: got 'gpro', must be 'grpo'"),
     ("no directions", {"directions": []}, "directions: got [], must be a list"),
     ("a direction as text", {"directions": "forward"}, "directions: got 'forward', must be a list"),
@@ -211,6 +225,9 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
         pytest.param({"data": {"outputs": "x"}, "directions": ["reverse", "forward"]}, id="outputs alone"),
         pytest.param({"data": {"pairs": "x"}, "algorithm": "sft", "rewards": {}}, id="sft needs no reward"),
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 8}}, id="expert iteration"),
+        pytest.param({"algorithm": "ppo", "ppo": {"lam": 1.0, "value_learning_rate": 1e-3}}, id="ppo"),
+        pytest.param({"algorithm": "ppo", "trainer": {"num_generations": 1}}, id="ppo without groups"),
+        pytest.param({"algorithm": "rloo", "trainer": {"normalize_advantages": True}}, id="rloo"),
         pytest.param(
             {"data": {"pairs": "x"}, "regime": ["supervised", "synthetic"], "synthetic": {"samples": 0}}, id="regimes"
         ),

@@ -99,6 +99,8 @@ def test_an_existing_run_is_a_warning() -> None:
         pytest.param(None, "grpo", "warnings", id="unknown"),
         pytest.param(1, "grpo", "problems", id="one"),
         pytest.param(8, "grpo", None, id="eight"),
+        pytest.param(1, "rloo", "problems", id="one, of pairs"),
+        pytest.param(1, "ppo", "problems", id="one, of groups that PPO does not need"),
         pytest.param(1, "sft", None, id="no groups in sft"),
     ],
 )
