@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict
@@ -23,9 +23,11 @@ from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, train
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
+    "CORPUS_KEYS",
     "Closed",
     "Config",
     "CorpusConfig",
+    "CorpusKey",
     "DataConfig",
     "EvaluationConfig",
     "FormatReward",
@@ -98,6 +100,8 @@ def _from_weight(term: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_check_text)]
 Count = Annotated[int, Field(ge=1)]
+CorpusKey = Literal["molecules", "outputs", "pairs"]
+CORPUS_KEYS: tuple[CorpusKey, ...] = get_args(CorpusKey)
 Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 
@@ -206,7 +210,7 @@ class DataConfig(Closed):
     """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
-    def corpora(self, key: Literal["molecules", "outputs", "pairs"]) -> tuple[CorpusConfig, ...]:
+    def corpora(self, key: CorpusKey) -> tuple[CorpusConfig, ...]:
         """What stands under a key as a list, empty where there is nothing; columns and format filled in from above."""
         given = getattr(self, key) or ()
         listed = (CorpusConfig(path=given),) if isinstance(given, str) else given
@@ -465,7 +469,7 @@ def _task_problems(task: Any) -> list[str]:
 
 
 def _data_problems(data: Mapping[str, Any], algorithm: str | None) -> list[str]:
-    if all(data.get(key) is None for key in ("molecules", "outputs", "pairs")):
+    if all(data.get(key) is None for key in CORPUS_KEYS):
         return ["data: names no data; give molecules, outputs or pairs"]
     if algorithm == "sft" and data.get("pairs") is None:
         return ["data.pairs: missing; algorithm: sft learns from labelled pairs"]
@@ -480,7 +484,7 @@ def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
     if data.get("curriculum") is not None:
         problems.append("data.curriculum: cannot be with data.streaming; prepare the corpus (rtrl-chem prepare)")
     named = evaluation if isinstance(evaluation, dict) else {}
-    if all(named.get(key) is None for key in ("pairs", "molecules", "outputs")):
+    if all(named.get(key) is None for key in CORPUS_KEYS):
         problems.append(
             "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs, or "
             "evaluation.molecules or evaluation.outputs"

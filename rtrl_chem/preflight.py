@@ -10,9 +10,8 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, get_args
 
-from rtrl_chem.config import Config, DataConfig
+from rtrl_chem.config import CORPUS_KEYS, Config, CorpusKey, DataConfig
 from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
 from rtrl_chem.passthrough import batch_problem
 
@@ -20,8 +19,6 @@ __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
-Key = Literal["molecules", "outputs", "pairs"]
-KEYS: tuple[Key, ...] = get_args(Key)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -38,8 +35,8 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
 
     `processes` is the number a run would have; where it is unknown, batches that only fit several are a warning.
     """
-    problems = [problem for key in KEYS for problem in _corpora_problems(config.data, key)]
-    held_out = [(key, getattr(config.evaluation, key)) for key in KEYS]
+    problems = [problem for key in CORPUS_KEYS for problem in _corpora_problems(config.data, key)]
+    held_out = [(key, getattr(config.evaluation, key)) for key in CORPUS_KEYS]
     problems += [_data_problem(f"evaluation.{key}", path, None) for key, path in held_out if path is not None]
     problems += [_guard_problem(config.evaluation.guard)]
     problems += [_model_problem(config.model.path, config.model.gguf_file)]
@@ -65,7 +62,7 @@ def _assets() -> Path:
     return Path(str(files("rtrl_chem"))) / "assets"
 
 
-def _corpora_problems(data: DataConfig, key: Key) -> list[str | None]:
+def _corpora_problems(data: DataConfig, key: CorpusKey) -> list[str | None]:
     """About each corpus under a key of `data`: looked up, and of a kind that can be streamed where that is wanted."""
     problems = []
     streamed = data.streaming is not None and key != "pairs"
