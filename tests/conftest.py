@@ -42,7 +42,7 @@ def arrow_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_prepared(arrow_cache: None) -> Callable[..., str]:
     """`write_prepared(folder, train={"smiles": [...]}, validation={...}, shards=2)`: the path of a corpus as
     `rtrl-chem prepare` leaves it, with these columns as they are."""
