@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from rtrl_chem.config import Config, DataConfig, ModelConfig
+from rtrl_chem.config import CORPUS_KEYS, Config, CorpusKey, DataConfig, ModelConfig
 from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
 from rtrl_chem.passthrough import ON_POLICY, batch_problem
 from rtrl_chem.tasks import load_task
@@ -24,8 +24,6 @@ __all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
-Key = Literal["molecules", "outputs", "pairs"]
-KEYS: tuple[Key, ...] = get_args(Key)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -42,8 +40,8 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
 
     `processes` is the number a run would have; where it is unknown, batches that only fit several are a warning.
     """
-    problems = [problem for key in KEYS for problem in _corpora_problems(config.data, key)]
-    held_out = [(key, getattr(config.evaluation, key)) for key in KEYS]
+    problems = [problem for key in CORPUS_KEYS for problem in _corpora_problems(config.data, key)]
+    held_out = [(key, getattr(config.evaluation, key)) for key in CORPUS_KEYS]
     problems += [_data_problem(f"evaluation.{key}", path, None) for key, path in held_out if path is not None]
     if config.guards is not None and config.guards.pairs is not None:
         problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
@@ -77,7 +75,7 @@ def _assets() -> Path:
     return Path(str(files("rtrl_chem"))) / "assets"
 
 
-def _corpora_problems(data: DataConfig, key: Key) -> list[str | None]:
+def _corpora_problems(data: DataConfig, key: CorpusKey) -> list[str | None]:
     """About each corpus under a key of `data`: looked up, and of a kind that can be streamed where that is wanted."""
     problems = []
     streamed = data.streaming is not None and key != "pairs"

@@ -93,9 +93,13 @@ class PreparedCorpus:
     def table(self, split: str = "train", columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split in corpus order, memory-mapped: all columns, or only those named.
 
-        Errors as for `shards`; CorpusError too if the cache cannot be written.
+        Errors as for `shards`; CorpusError too if the split is empty or the cache cannot be written.
         """
-        return _mapped(self.shards(split), None if columns is None else list(columns))
+        listed = zip(self.shards(split), self.manifest["splits"][split]["shards"], strict=True)
+        filled = [file for file, shard in listed if shard["rows"]]  # `datasets` fails on a file without rows
+        if not filled:
+            raise CorpusError(f"{self.folder}: split {split!r} is empty: it must hold at least one row")
+        return _mapped(filled, None if columns is None else list(columns))
 
     def column(self, name: str, split: str = "train") -> Column:
         """The texts of one column. Errors as for `table`; CorpusError too if the column holds something else."""

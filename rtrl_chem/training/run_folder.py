@@ -32,12 +32,14 @@ CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
 
 @dataclass
 class State:
-    """How far a run has come: finished phases, the checkpoint to go on from, and what each phase did."""
+    """How far a run has come: finished phases, the checkpoint to go on from, what each phase did, and the fingerprints
+    of the prepared corpora it draws from."""
 
     phases_done: int = 0
     checkpoint: str | None = None
     finished: bool = False
     phases: list[dict[str, Any]] = field(default_factory=list)
+    corpora: dict[str, str] = field(default_factory=dict)
 
 
 class RunFolder:

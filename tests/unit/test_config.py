@@ -130,6 +130,31 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a task file that is not there", {"task": "no/such.yaml"}, "task: task file no/such.yaml: cannot be read"),
     ("no data", {"data": {"field": "smiles"}}, "data: names no data; give molecules, outputs or pairs"),
     ("an unknown format", {"data": {"molecules": "x", "format": "sdf"}}, "data.format: got 'sdf'"),
+    ("a number for a corpus", {"data": {"molecules": 3}}, "data.molecules: got 3, must be a path or a list such as"),
+    ("no corpora", {"data": {"pairs": []}}, "data.pairs: got [], must be a path or a list such as"),
+    ("an empty corpus", {"data": {"outputs": " "}}, "data.outputs: is empty"),
+    (
+        "a misspelt key of a corpus",
+        {"data": {"molecules": ["a", {"path": "b", "wieght": 2}]}},
+        "data.molecules: corpus 2: wieght: unknown key; did you mean 'weight'?",
+    ),
+    ("a corpus of no weight", {"data": {"molecules": [{"path": "b", "weight": 0}]}}, "corpus 1: weight: got 0"),
+    ("an unknown curriculum", {"data": {"molecules": "x", "curriculum": "size"}}, "got 'size', must be 'length'"),
+    (
+        "a misspelt buffer",
+        {"data": {"molecules": "x", "streaming": {"bufer": 9}}, "evaluation": {"pairs": "y"}},
+        "data.streaming.bufer: unknown key; did you mean 'buffer'?",
+    ),
+    (
+        "a stream to set items aside from",
+        {"data": {"molecules": "x", "streaming": {}}},
+        "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs",
+    ),
+    (
+        "a stream in order of length",
+        {"data": {"molecules": "x", "streaming": {}, "curriculum": "length"}, "evaluation": {"pairs": "y"}},
+        "data.curriculum: cannot be with data.streaming",
+    ),
     ("sft without pairs", {"algorithm": "sft"}, "data.pairs: missing; algorithm: sft learns from labelled pairs"),
     (
         "an unknown regime",
@@ -242,6 +267,23 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
 def test_what_is_allowed(changes: dict[str, Any]) -> None:
     config = config_from_mapping(small(**changes)).model_dump(mode="json", exclude_unset=True)
     assert {key: config[key] for key in changes} == changes
+
+
+def test_corpora_are_listed_with_what_is_said_of_all() -> None:
+    mixed = {"molecules": ["a", {"path": "b", "weight": 2, "field": "x"}], "pairs": "c", "field": "y", "format": "csv"}
+    data = config_from_mapping(small(data=mixed)).data
+    assert [(one.path, one.weight, one.field, one.format) for one in data.corpora("molecules")] == [
+        ("a", 1.0, "y", "csv"),
+        ("b", 2.0, "x", "csv"),
+    ]
+    assert [one.path for one in data.corpora("pairs")] == ["c"]
+    assert data.corpora("outputs") == ()
+
+
+def test_a_mixture_is_written_and_read_back(file: Path) -> None:
+    config = config_from_mapping(small(data={"molecules": ["a", {"path": "b", "weight": 2}], "pairs": "c"}))
+    dump_config(config, file)
+    assert load_config(file) == config
 
 
 def test_all_problems_of_a_file_come_at_once(file: Path) -> None:
