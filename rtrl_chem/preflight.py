@@ -20,7 +20,7 @@ from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
 from rtrl_chem.passthrough import ON_POLICY, batch_problem
 from rtrl_chem.tasks import load_task
 
-__all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
+__all__ = ["Findings", "bundled_data", "bundled_models", "look_up", "model_problem"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
@@ -46,9 +46,9 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     if config.guards is not None and config.guards.pairs is not None:
         problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
     problems += [_guard_problem(config.evaluation.guard)]
-    problems += [_model_problem("model", config.model.path, config.model.gguf_file)]
+    problems += [model_problem(config.model.path, config.model.gguf_file)]
     if own := config.reverse_model:
-        problems += [_model_problem("reverse_model", own.path, own.gguf_file)]
+        problems += [model_problem(own.path, own.gguf_file, "reverse_model")]
     folder_problem, warning = _output_findings(config.output_dir)
     batch = None
     if config.algorithm in ON_POLICY:
@@ -127,7 +127,8 @@ def _guard_problem(given: str | None) -> str | None:
     return f"evaluation.guard: {given!r} has parts; name a suite of texts and questions alone" if suite.parts else None
 
 
-def _model_problem(section: str, given: str, gguf_file: str | None) -> str | None:
+def model_problem(given: str, gguf_file: str | None = None, section: str = "model") -> str | None:
+    """What is wrong with the name of a model, None where nothing is or only loading can tell."""
     key = f"{section}.path"
     if given.startswith(PREFIX):
         names = bundled_models()
@@ -176,7 +177,7 @@ def _referee_problem(model: ModelConfig | None) -> str | None:
     if model is None:
         there = find_spec("py2opsin") is not None and shutil.which("java") is not None
         return None if there else "rewards.referee: OPSIN needs Java and py2opsin; install Java and `rtrl-chem[opsin]`"
-    return _model_problem("rewards.referee.model", model.path, model.gguf_file)
+    return model_problem(model.path, model.gguf_file, "rewards.referee.model")
 
 
 def _may_be_on_hub(given: str, path: Path) -> bool:
