@@ -222,6 +222,27 @@ def compare_two_runs(
 
 
 @app.command()
+def score(
+    config: ConfigPath,
+    pairs: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="JSON Lines: source, output; optional direction, target.")
+    ],
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="PATH", help="The frozen reverse model; default: the config's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Instead of stdout.")] = None,
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Say what a config's reward makes of given pairs, and why: a JSON line for each."""
+    with _errors_on_one_line(debug):
+        loaded = load_config(config, overrides or [])
+        from rtrl_chem.evaluation.score_pairs import score_pairs
+
+        score_pairs(loaded, pairs, model, out)
+
+
+@app.command()
 def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
     """Check a config and what it names, in a moment and without loading a model."""
     with _errors_on_one_line(debug):
