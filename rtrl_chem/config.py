@@ -321,6 +321,11 @@ class Config(Closed):
         default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward())
     )
     """Terms of the reward, see docs/rewards.md. A term that is left out of a given mapping is off."""
+    ungated: Annotated[
+        tuple[Literal["COPIED_SOURCE", "LEAKED_SOURCE"], ...],
+        BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given),
+    ] = ()
+    """Verdicts that are counted and not punished. For experiments on what a model does that may cheat."""
     trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
     """Fields of TRL's GRPOConfig (rloo: RLOOConfig; sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields
     of GRPOConfig), passed through."""

@@ -138,7 +138,7 @@ def _rewards(config: Config, model: str | None, task: Task) -> dict[Direction, R
     found = {}
     for direction in Direction:
         reverse = ReverseModel(StillModel(policy.model), policy.codec, direction, batch, longest, config.seed)
-        found[direction] = RoundTripReward(policy.codec, direction, reverse, config.rewards)
+        found[direction] = RoundTripReward(policy.codec, direction, reverse, config.rewards, config.ungated)
     return found
 
 

@@ -81,7 +81,7 @@ def _reward(run: Run, phase: Phase, direction: Direction, policy: Policy) -> Rou
     judge = run.policy.judge(direction)
     batch, longest = run.config.evaluation.max_batch_tokens, run.config.max_new_tokens
     reverse = ReverseModel(judge.snapshot, judge.codec, direction, batch, longest, phase.seed)
-    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards)
+    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards, run.config.ungated)
 
 
 def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[PhaseResult, Samples]:

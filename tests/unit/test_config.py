@@ -218,6 +218,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a discount above 1", {"algorithm": "ppo", "ppo": {"gamma": 1.5}}, "ppo.gamma: got 1.5"),
     ("an option of PPO at the top", {"algorithm": "ppo", "vf_coef": 0.5}, "vf_coef: belongs under ppo"),
     ("PPO without a reward", {"algorithm": "ppo", "rewards": {}}, "rewards: no term has a weight above 0"),
+    ("an empty output allowed", {"ungated": ["EMPTY"]}, "ungated.0: got 'EMPTY', must be 'COPIED_SOURCE' or"),
     ("an unknown algorithm", {"algorithm": "gpro"}, "algorithm: got 'gpro', must be 'grpo'"),
     ("no directions", {"directions": []}, "directions: got [], must be a list"),
     ("a direction as text", {"directions": "forward"}, "directions: got 'forward', must be a list"),
@@ -258,6 +259,7 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
         ),
         pytest.param({"algorithm": "sft", "regime": "synthetic", "rewards": {}}, id="made pairs alone"),
         pytest.param({"models": "separate", "reverse_model": {"path": "y"}}, id="two models"),
+        pytest.param({"ungated": ["LEAKED_SOURCE", "COPIED_SOURCE"]}, id="leaks allowed"),
         pytest.param({"guards": {"metrics": ["rtc", "leak_rate"], "on_regression": "stop"}}, id="guards"),
         pytest.param(
             {"model": {"path": "x", "prompt_style": {"template": "{instruction}"}}}, id="a style of one's own"
