@@ -65,7 +65,8 @@ class Experiment:
 
 def run_arm(experiment: Experiment, arm: str, seed: int, folder: Path) -> Path:
     """Train one arm with one seed, or go on with it; returns its run folder."""
-    out = folder / f"{re.sub(r'[^\w.=+-]+', '-', arm).strip('-')}-{seed}"
+    name = re.sub(r"[^\w.=+-]+", "-", arm).strip("-")
+    out = folder / f"{name}-{seed}"
     state = out / "state.json"
     if state.is_file() and json.loads(state.read_text(encoding="utf8"))["finished"]:
         return out
