@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from rtrl_chem.models.shared_prompts import completion_log_probs
 from rtrl_chem.models.value_head import HEADS_FILE, ValueHead, attached, load_heads, recorded, save_heads, set_aside
@@ -81,6 +82,21 @@ def test_with_shared_prompts_too(make_policy: Make) -> None:
     torch.testing.assert_close(found[2], expected, atol=1e-5, rtol=1e-5)
     found[2].sum().backward()
     assert head.weight.grad is not None and model.get_input_embeddings().weight.grad.abs().sum() > 0
+
+
+def test_distributed_data_parallel_passes_the_values_on(make_policy: Make, tmp_path: Path) -> None:
+    """It takes outputs apart to look for unused parameters; the head must not be one."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1)
+    try:
+        model = make_policy("plain").model
+        head = random_head(model)
+        with attached(model, head), recorded(model, head):
+            wrapped = DistributedDataParallel(model, find_unused_parameters=True)
+            output = wrapped(input_ids=torch.arange(6)[None] + 20)
+            (output["state_values"].sum() + output.logits.sum()).backward()
+    finally:
+        torch.distributed.destroy_process_group()
+    assert head.weight.grad is not None and head.weight.grad.abs().sum() > 0
 
 
 def test_a_fresh_head_is_levelled_once() -> None:
