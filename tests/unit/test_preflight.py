@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.write_text("CCO\n")
     (tmp_path / "empty").mkdir()
     (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "manifest.json").write_text('{"format": "rtrl-chem corpus", "version": 1}')
+    (tmp_path / "corpus" / "manifest.json").write_text('{"format": "rtrl-chem corpus", "version": 1, "splits": {}}')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

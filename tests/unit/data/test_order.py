@@ -67,6 +67,7 @@ POOLS: dict[str, Callable[[int], Pool[str]]] = {
 
 
 @pytest.mark.parametrize("kind", POOLS)
+@settings(deadline=None)
 @given(size=st.integers(1, 40), start=st.integers(0, 60), count=st.integers(0, 60), seed=SEEDS)
 def test_a_resumed_walk_goes_on_as_an_uninterrupted_one(
     kind: str, size: int, start: int, count: int, seed: int
@@ -81,6 +82,7 @@ def test_a_resumed_walk_goes_on_as_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("kind", ["small", "large", "stream"])
+@settings(deadline=None)
 @given(size=st.integers(1, 40), seed=SEEDS)
 def test_no_item_comes_twice_before_all_have_come_once(kind: str, size: int, seed: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -100,7 +102,7 @@ def test_an_empty_pool_is_a_mistake() -> None:
 # ---- mixtures -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(0.1, 100), min_size=1, max_size=5), st.integers(0, 3), SEEDS)
 def test_each_corpus_gives_its_share(weights: list[float], cycle: int, seed: int) -> None:
     pool = mixture(*((letters("abcde"[k], 9), weight) for k, weight in enumerate(weights)))

@@ -111,6 +111,12 @@ def come_from_the_future(folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"version": 2}))
 
 
+def lose_its_list(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["splits"]["train"]["shards"][0]["sha256"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -118,6 +124,7 @@ def come_from_the_future(folder: Path) -> None:
         (cut_a_file, "train-00000-of-00002.parquet, a part of the corpus, cannot be read"),
         (shorten_a_file, "has 1 rows, manifest.json says 2"),
         (come_from_the_future, "version 2, must be 1"),
+        (lose_its_list, "does not list the corpus's files"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

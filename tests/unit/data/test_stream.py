@@ -82,6 +82,6 @@ def test_a_corpus_without_one_usable_row(tmp_path: Path, content: str, said: str
 def test_what_cannot_be_streamed_is_found_out_at_once(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     (tmp_path / "corpus").mkdir()
-    (tmp_path / "corpus" / "manifest.json").write_text('{"format": "rtrl-chem corpus", "version": 1}')
+    (tmp_path / "corpus" / "manifest.json").write_text('{"format": "rtrl-chem corpus", "version": 1, "splits": {}}')
     with pytest.raises(ConfigError, match=message):
         stream_corpus(tmp_path / name, MOLECULE, buffer=3)
