@@ -139,16 +139,17 @@ def _greedy(policy: Policy, config: Config, journal: Journal | None) -> Greedy:
     from rtrl_chem.models.generate import generate
 
     def ask(direction: Direction, sources: list[str], advance: Callable[[int], None]) -> list[Answer]:
-        answers = generate(
-            policy.model,
-            policy.codec,
-            direction,
-            sources,
-            max_new_tokens=config.evaluation_max_new_tokens,
-            max_batch_tokens=config.evaluation.max_batch_tokens,
-            on_progress=advance,
-            memory=journal.stage(direction.value, sources) if journal else None,
-        )
+        with policy.along(direction) as one:
+            answers = generate(
+                one.model,
+                one.codec,
+                direction,
+                sources,
+                max_new_tokens=config.evaluation_max_new_tokens,
+                max_batch_tokens=config.evaluation.max_batch_tokens,
+                on_progress=advance,
+                memory=journal.stage(direction.value, sources) if journal else None,
+            )
         return [answer for (answer,) in answers]
 
     return ask

@@ -98,8 +98,7 @@ def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[Pha
         [_log(run, phase)],
         targets,
         ways,
-        # The snapshot that scores is the policy itself as this phase finds it.
-        start=next(iter(rewards.values())).reverse.snapshot,
+        start=run.policy.start(phase.directions[0], run.config.needs_start),
         sft_examples=_labelled(run, phase, len(sources)) if weight else (),
         sft_weight=weight,
     )

@@ -43,7 +43,7 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     if config.evaluation.guard:
         load_guard(config.evaluation.guard)  # before hours of training, not after them
-    policy = load_policy(config.model, task, checkpoint)
+    policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
     processes().wait_for_everyone()
     if main:
         folder.open(config, earlier, sum(phase.steps for phase in phases[: earlier.phases_done]))
@@ -106,7 +106,9 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> None:
     with progress_bar(run.display.console) as on_progress:
         round_trip.evaluate(run.policy, run.config, held_out, out, on_progress)
         if guard := run.config.evaluation.guard:
-            measure_guard(load_guard(guard), run.policy.model, run.policy.codec, out / GUARD, on_progress=on_progress)
+            for direction, own in run.policy.folders(out / GUARD).items():
+                with run.policy.along(direction) as one:
+                    measure_guard(load_guard(guard), one.model, one.codec, own, on_progress=on_progress)
     run.display.say(f"measured {when}")
 
 

@@ -32,11 +32,13 @@ from rtrl_chem.evaluation.suites.guard import QUESTION, measure_guard
 from rtrl_chem.evaluation.suites.schema import Part, Suite
 from rtrl_chem.evaluation.tables import guard_table, saved_table
 from rtrl_chem.models.decoding import Decoding
+from rtrl_chem.models.origin import sides_of
 from rtrl_chem.tasks import Direction, Task
 from rtrl_chem.tasks.base import fill
 
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer, Codec
+    from rtrl_chem.models.policy import Policy
 
 __all__ = ["SUITE_FILE", "Results", "check_headline", "evaluate_suite"]
 
@@ -90,7 +92,7 @@ class _Session:
     """What all parts share: the suite, how its model is asked, and the journal of what it said."""
 
     suite: Suite
-    model: Any  # None where another engine generates
+    policy: Policy | None  # None where another engine generates
     codec: Codec
     ask: Ask
     journal: Journal
@@ -108,21 +110,20 @@ class _Session:
         else:
             policy = model_for_evaluation(suite.model, task)
             codec, key = policy.codec, key + versions(policy)
-        model = None if suite.backend == "vllm" else policy.model
         journal = Journal(out / f"answers-{processes().process_index}.jsonl", fingerprint(*key))
-        if suite.backend != "vllm":
-            ask = _transformers(suite, policy, journal)
-        return cls(suite, model, codec, ask, journal)
+        if suite.backend == "vllm":
+            return cls(suite, None, codec, ask, journal)
+        return cls(suite, policy, codec, _transformers(suite, policy, journal), journal)
 
-    def codec_of(self, task: Task) -> Codec:
-        """The codec of the same model and style for another task."""
+    def codec_of(self, task: Task, way: Direction) -> Codec:
+        """The codec of the model that writes in a direction, for another task."""
         from rtrl_chem.models.codec import Codec
 
-        own = self.codec
+        own = self.codec if self.policy is None else self.policy.codec_along(way)
         return Codec(task, own.style, own.tokenizer, own.eos_token_ids)
 
 
-def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
+def _transformers(suite: Suite, policy: Policy, journal: Journal) -> Ask:
     from rtrl_chem.models.generate import answer_prompts
 
     def ask(
@@ -134,16 +135,17 @@ def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
         stage: str,
     ) -> list[list[Answer]]:
         memory = journal.stage(f"{stage} {decoding.model_dump_json()}", prompts)
-        return answer_prompts(
-            policy.model,
-            codec,
-            direction,
-            prompts,
-            decoding,
-            max_batch_tokens=suite.max_batch_tokens,
-            on_progress=advance,
-            memory=memory,
-        )
+        with policy.along(direction) as one:
+            return answer_prompts(
+                one.model,
+                codec,
+                direction,
+                prompts,
+                decoding,
+                max_batch_tokens=suite.max_batch_tokens,
+                on_progress=advance,
+                memory=memory,
+            )
 
     return ask
 
@@ -154,6 +156,8 @@ def _vllm(suite: Suite, task: Task) -> tuple[Codec, Ask]:
     from rtrl_chem.models.vllm import answer_prompts, load_engine
 
     assert suite.model is not None
+    if sides_of(suite.model.path):
+        raise ConfigError("backend: vllm takes one model, and this folder holds one for each direction; leave it out")
     engine = load_engine(suite.model, model_path(suite.model.path))
 
     def ask(
@@ -187,10 +191,13 @@ def _run_guard(session: _Session, data_dir: Path | None, out: Path, console: Con
     suite = session.suite
     if not (suite.texts or suite.questions):
         return
-    with progress_bar(console) as on_progress:
-        found = measure_guard(suite, session.model, session.codec, out, data_dir, on_progress)
-    for name, guarded in found.items():
-        console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}", guarded))
+    assert session.policy is not None  # the file format refuses texts and questions for another engine
+    for direction, own in session.policy.folders(out).items():
+        side = "" if own == out else f" ({direction} model)"
+        with progress_bar(console) as on_progress, session.policy.along(direction) as one:
+            found = measure_guard(suite, one.model, one.codec, own, data_dir, on_progress)
+        for name, guarded in found.items():
+            console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}{side}", guarded))
 
 
 def _predict(
@@ -199,7 +206,7 @@ def _predict(
     """The lines of predictions.jsonl."""
     task, way = part.resolved_task, part.direction
     prompts = _prompts(session, name, part, items)
-    answers = _ask(session, session.codec_of(task), way, prompts, part.decoding, name, on_progress)
+    answers = _ask(session, session.codec_of(task, way), way, prompts, part.decoding, name, on_progress)
     outputs = [[answer.text for answer in group] for group in answers]
     back: list[list[str]] | None = None
     if part.round_trip:
@@ -220,7 +227,7 @@ def _reconstruct(
     on_progress: round_trip.Progress,
 ) -> list[list[str]]:
     """x_hat of each output, greedy; that of an empty output is empty."""
-    codec = session.codec_of(task)
+    codec = session.codec_of(task, way)
     flat = [output for group in outputs for output in group]
     prompts = [codec.prompt(way, output) if output else "" for output in flat]
     greedy = Decoding(max_new_tokens=decoding.max_new_tokens)
@@ -259,7 +266,7 @@ def _ask(
 def _prompts(session: _Session, name: str, part: Part, items: Sequence[Item]) -> list[str]:
     """The rendered prompt of each item."""
     if part.prompt is None:
-        codec = session.codec_of(part.resolved_task)
+        codec = session.codec_of(part.resolved_task, part.direction)
         return [codec.prompt(part.direction, item.source) for item in items]
     style = session.codec.style
     if "{instruction}" not in style.template and any(item.context for item in items):
@@ -271,7 +278,7 @@ def _prompts(session: _Session, name: str, part: Part, items: Sequence[Item]) ->
     codecs: dict[tuple[tuple[str, str], ...], Codec] = {}
     for item in items:
         if item.context not in codecs:
-            codecs[item.context] = session.codec_of(_with_prompt(part, dict(item.context)))
+            codecs[item.context] = session.codec_of(_with_prompt(part, dict(item.context)), part.direction)
     return [codecs[item.context].prompt(part.direction, item.source) for item in items]
 
 
