@@ -365,6 +365,12 @@ class Config(Closed):
         return self.supervised.sft_weight if "supervised" in self.regimes else 0.0
 
     @property
+    def needs_start(self) -> bool:
+        """Whether a phase must know how far the policy is from its start, whatever that costs."""
+        penalty = self.algorithm == "ppo" and (self.ppo or PPOOptions()).kl_coef > 0
+        return penalty or (self.guards is not None and self.guards.max_kl is not None)
+
+    @property
     def synthetic_directions(self) -> tuple[Direction, ...]:
         """The directions that learn from made pairs: those with real answers to write a source for, or with pairs."""
         if "synthetic" not in self.regimes:

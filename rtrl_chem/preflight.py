@@ -136,7 +136,7 @@ def model_problem(given: str, gguf_file: str | None = None, section: str = "mode
     path = Path(given).expanduser()
     if path.is_dir():
         wanted = [gguf_file] if gguf_file else ["config.json", "adapter_config.json"]
-        found = any((path / name).is_file() for name in wanted)
+        found = any((path / side / name).is_file() for name in wanted for side in ("", "forward"))
         return None if found else f"{key}: {given!r} is not a model's folder, it has no {wanted[0]}"
     if path.exists():
         return f"{key}: {given!r} is a file; give the model's folder (of a GGUF: and its name as {section}.gguf_file)"

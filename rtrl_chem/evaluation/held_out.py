@@ -34,6 +34,7 @@ __all__ = [
     "Item",
     "TrainingItems",
     "build_held_out",
+    "build_validation",
     "held_out_items",
     "read_training_items",
     "split_held_out",
@@ -113,6 +114,34 @@ def build_held_out(config: Config, task: Task, training: TrainingItems | None = 
     _require_rest(training, rest, held_out)
     limit = config.data.limit
     return held_out, rest if limit is None else _limited(rest, limit)
+
+
+def build_validation(
+    config: Config, task: Task, training: TrainingItems, test: HeldOut
+) -> tuple[HeldOut, TrainingItems]:
+    """The items on which the guards decide, at most `guards.size` a direction, and the training items without them.
+
+    They come from `guards.pairs`, without what is held out for the final table, or are set aside of the training data:
+    pairs if there are any, else both corpora. CorpusError where nothing is left of either.
+    """
+    assert config.guards is not None
+    given, size = config.guards.pairs, config.guards.size
+    if given is not None:
+        pairs = read_pairs(given, task, split=_split_to_measure(given))
+        free = [pair for pair in pairs if pair[0] not in test.left and pair[1] not in test.right]
+        if not free:
+            raise CorpusError(f"guards.pairs: each of the {len(pairs):,} pairs of {given} is held out as a test item")
+        chosen = _labelled(take_by_hash(free, size, _joined, seed=2), f"of {len(free):,} pairs of {given}")
+    elif training.pairs:
+        pairs_aside = _choose(parts_of(training.pairs), size, _joined, seed=2)
+        chosen = _labelled(pairs_aside, f"set aside of {count(training.pairs):,} training pairs")
+    else:
+        pools = (training.molecules, training.outputs)
+        sides = [_choose(parts_of(pool), size, seed=2) if count(pool) else [] for pool in pools]
+        chosen = _unlabelled(sides[0], sides[1], f"set aside of {len(training):,} training items")
+    rest = _without(training, chosen)
+    _require_rest(training, rest, chosen)
+    return chosen, replace(rest, excluded=training.excluded + rest.excluded)
 
 
 def held_out_items(config: Config, task: Task) -> HeldOut | None:

@@ -91,7 +91,8 @@ def recorded(model: Any, head: ValueHead) -> Iterator[list[torch.Tensor]]:
         output = plain(*args, **kwargs)
         values = head(states.pop())
         seen.append(values)
-        return _with_values(type(output))(**output, state_values=values)
+        kind: Any = type(output)
+        return _with_values(kind)(**output, state_values=values)
 
     before = inner.__dict__.get("forward")
     hook = inner.base_model.register_forward_hook(lambda module, args, found: states.append(found.last_hidden_state))
@@ -106,9 +107,9 @@ def recorded(model: Any, head: ValueHead) -> Iterator[list[torch.Tensor]]:
 
 
 @functools.cache
-def _with_values(kind: type) -> Any:
-    """A model's kind of output with one field more. DistributedDataParallel takes an output apart and builds it anew, so
-    it must be a field."""
+def _with_values(kind: Any) -> Any:
+    """A model's kind of output with one field more. DistributedDataParallel takes an output apart and builds it anew,
+    so it must be a field."""
     return make_dataclass(f"{kind.__name__}WithValues", [("state_values", Any, None)], bases=(kind,))
 
 
