@@ -120,8 +120,7 @@ def _split_sampling(config: Config) -> tuple[dict[str, Any], Config]:
 
 
 def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> list[str]:
-    with run.display.working("choosing sources"):
-        found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
+    found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
     run.display.say(f"round {phase.round + 1} {phase.direction}: {count:,} sources, {found.origin}")
     return found.items
 
