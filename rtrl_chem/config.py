@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
@@ -50,9 +50,11 @@ from rtrl_chem.rewards.options import (
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
+    "CORPUS_KEYS",
     "Closed",
     "Config",
     "CorpusConfig",
+    "CorpusKey",
     "DataConfig",
     "EvaluationConfig",
     "FormatReward",
@@ -112,6 +114,8 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
+CorpusKey = Literal["molecules", "outputs", "pairs"]
+CORPUS_KEYS: tuple[CorpusKey, ...] = get_args(CorpusKey)
 Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 
@@ -215,7 +219,7 @@ class DataConfig(Closed):
     """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
-    def corpora(self, key: Literal["molecules", "outputs", "pairs"]) -> tuple[CorpusConfig, ...]:
+    def corpora(self, key: CorpusKey) -> tuple[CorpusConfig, ...]:
         """What stands under a key as a list, empty where there is nothing; columns and format filled in from above."""
         given = getattr(self, key) or ()
         listed = (CorpusConfig(path=given),) if isinstance(given, str) else given
@@ -317,6 +321,11 @@ class Config(Closed):
         default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward())
     )
     """Terms of the reward, see docs/rewards.md. A term that is left out of a given mapping is off."""
+    ungated: Annotated[
+        tuple[Literal["COPIED_SOURCE", "LEAKED_SOURCE"], ...],
+        BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given),
+    ] = ()
+    """Verdicts that are counted and not punished. For experiments on what a model does that may cheat."""
     trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
     """Fields of TRL's GRPOConfig (rloo: RLOOConfig; sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields
     of GRPOConfig), passed through."""
@@ -354,6 +363,12 @@ class Config(Closed):
     def sft_weight(self) -> float:
         """Weight of the SFT loss on the pairs in each reinforcement learning step."""
         return self.supervised.sft_weight if "supervised" in self.regimes else 0.0
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether a phase must know how far the policy is from its start, whatever that costs."""
+        penalty = self.algorithm == "ppo" and (self.ppo or PPOOptions()).kl_coef > 0
+        return penalty or (self.guards is not None and self.guards.max_kl is not None)
 
     @property
     def synthetic_directions(self) -> tuple[Direction, ...]:
@@ -548,7 +563,7 @@ def _fit_problems(raw: Mapping[Any, Any]) -> list[str]:
 
 
 def _data_problems(data: Mapping[str, Any], algorithm: str | None, regimes: tuple[str, ...]) -> list[str]:
-    if all(data.get(key) is None for key in ("molecules", "outputs", "pairs")):
+    if all(data.get(key) is None for key in CORPUS_KEYS):
         return ["data: names no data; give molecules, outputs or pairs"]
     if data.get("pairs") is not None:
         return []
@@ -567,7 +582,7 @@ def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
     if data.get("curriculum") is not None:
         problems.append("data.curriculum: cannot be with data.streaming; prepare the corpus (rtrl-chem prepare)")
     named = evaluation if isinstance(evaluation, dict) else {}
-    if all(named.get(key) is None for key in ("pairs", "molecules", "outputs")):
+    if all(named.get(key) is None for key in CORPUS_KEYS):
         problems.append(
             "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs, or "
             "evaluation.molecules or evaluation.outputs"

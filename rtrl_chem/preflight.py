@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from rtrl_chem.config import Config, DataConfig, ModelConfig
+from rtrl_chem.config import CORPUS_KEYS, Config, CorpusKey, DataConfig, ModelConfig
 from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
 from rtrl_chem.passthrough import ON_POLICY, batch_problem
 from rtrl_chem.tasks import load_task
 
-__all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
+__all__ = ["Findings", "bundled_data", "bundled_models", "look_up", "model_problem"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
-Key = Literal["molecules", "outputs", "pairs"]
-KEYS: tuple[Key, ...] = get_args(Key)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -42,15 +40,15 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
 
     `processes` is the number a run would have; where it is unknown, batches that only fit several are a warning.
     """
-    problems = [problem for key in KEYS for problem in _corpora_problems(config.data, key)]
-    held_out = [(key, getattr(config.evaluation, key)) for key in KEYS]
+    problems = [problem for key in CORPUS_KEYS for problem in _corpora_problems(config.data, key)]
+    held_out = [(key, getattr(config.evaluation, key)) for key in CORPUS_KEYS]
     problems += [_data_problem(f"evaluation.{key}", path, None) for key, path in held_out if path is not None]
     if config.guards is not None and config.guards.pairs is not None:
         problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
     problems += [_guard_problem(config.evaluation.guard)]
-    problems += [_model_problem("model", config.model.path, config.model.gguf_file)]
+    problems += [model_problem(config.model.path, config.model.gguf_file)]
     if own := config.reverse_model:
-        problems += [_model_problem("reverse_model", own.path, own.gguf_file)]
+        problems += [model_problem(own.path, own.gguf_file, "reverse_model")]
     folder_problem, warning = _output_findings(config.output_dir)
     batch = None
     if config.algorithm in ON_POLICY:
@@ -77,7 +75,7 @@ def _assets() -> Path:
     return Path(str(files("rtrl_chem"))) / "assets"
 
 
-def _corpora_problems(data: DataConfig, key: Key) -> list[str | None]:
+def _corpora_problems(data: DataConfig, key: CorpusKey) -> list[str | None]:
     """About each corpus under a key of `data`: looked up, and of a kind that can be streamed where that is wanted."""
     problems = []
     streamed = data.streaming is not None and key != "pairs"
@@ -129,7 +127,8 @@ def _guard_problem(given: str | None) -> str | None:
     return f"evaluation.guard: {given!r} has parts; name a suite of texts and questions alone" if suite.parts else None
 
 
-def _model_problem(section: str, given: str, gguf_file: str | None) -> str | None:
+def model_problem(given: str, gguf_file: str | None = None, section: str = "model") -> str | None:
+    """What is wrong with the name of a model, None where nothing is or only loading can tell."""
     key = f"{section}.path"
     if given.startswith(PREFIX):
         names = bundled_models()
@@ -137,7 +136,7 @@ def _model_problem(section: str, given: str, gguf_file: str | None) -> str | Non
     path = Path(given).expanduser()
     if path.is_dir():
         wanted = [gguf_file] if gguf_file else ["config.json", "adapter_config.json"]
-        found = any((path / name).is_file() for name in wanted)
+        found = any((path / side / name).is_file() for name in wanted for side in ("", "forward"))
         return None if found else f"{key}: {given!r} is not a model's folder, it has no {wanted[0]}"
     if path.exists():
         return f"{key}: {given!r} is a file; give the model's folder (of a GGUF: and its name as {section}.gguf_file)"
@@ -178,7 +177,7 @@ def _referee_problem(model: ModelConfig | None) -> str | None:
     if model is None:
         there = find_spec("py2opsin") is not None and shutil.which("java") is not None
         return None if there else "rewards.referee: OPSIN needs Java and py2opsin; install Java and `rtrl-chem[opsin]`"
-    return _model_problem("rewards.referee.model", model.path, model.gguf_file)
+    return model_problem(model.path, model.gguf_file, "rewards.referee.model")
 
 
 def _may_be_on_hub(given: str, path: Path) -> bool:

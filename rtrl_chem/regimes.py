@@ -204,8 +204,10 @@ def _arrangement_problems(raw: Mapping[Any, Any]) -> list[str]:
 
 
 def _guard_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[str]:
-    """Rules that could never fire."""
+    """Rules that could never fire, and validation items that cannot be had."""
     guards, problems = _section(raw, "guards"), []
+    if guards and guards.get("pairs") is None and _section(raw, "data").get("streaming") is not None:
+        problems.append("guards.pairs: missing; a stream is not searched for validation items")
     if "guard" in listed(guards.get("metrics")) and _section(raw, "evaluation").get("guard") is None:
         problems.append("guards.metrics: guard needs evaluation.guard, the suite to measure")
     for key in ("max_kl", "min_entropy", "plateau_rounds"):

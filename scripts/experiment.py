@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +31,8 @@ from rtrl_chem.tasks import Direction, Task, load_task
 
 @dataclass(frozen=True)
 class Experiment:
-    """What an experiment's YAML says. A sweep changes one key at a time: each value is an arm, called `key=value`."""
+    """What an experiment's YAML says. `common` are overrides of every arm. A sweep changes one thing at a time: each
+    value is an arm, called `axis=value`."""
 
     config: Path
     seeds: list[int]
@@ -44,8 +46,16 @@ class Experiment:
         """The experiment in a file."""
         raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf8"))
         sweep = raw.get("sweep", {})
-        arms = raw.get("arms", {}) | {f"{axis}={v}": given for axis, vs in sweep.items() for v, given in vs.items()}
+        own = raw.get("arms", {}) | {f"{axis}={v}": given for axis, vs in sweep.items() for v, given in vs.items()}
+        arms = {name: [*raw.get("common", []), *overrides] for name, overrides in own.items()}
         return cls(Path(raw["config"]), raw["seeds"], raw["reference"], raw["metrics"], arms, sweep)
+
+    def distinct(self, arms: list[str]) -> dict[str, list[str]]:
+        """The first of the arms with equal overrides -> all of them: a sweep's default is run once."""
+        alike: dict[tuple[str, ...], list[str]] = {}
+        for arm in arms:
+            alike.setdefault(tuple(self.arms[arm]), []).append(arm)
+        return {names[0]: names for names in alike.values()}
 
     @property
     def task(self) -> Task:
@@ -55,7 +65,8 @@ class Experiment:
 
 def run_arm(experiment: Experiment, arm: str, seed: int, folder: Path) -> Path:
     """Train one arm with one seed, or go on with it; returns its run folder."""
-    out = folder / f"{arm.replace(' ', '-').replace('/', '-')}-{seed}"
+    name = re.sub(r"[^\w.=+-]+", "-", arm).strip("-")
+    out = folder / f"{name}-{seed}"
     state = out / "state.json"
     if state.is_file() and json.loads(state.read_text(encoding="utf8"))["finished"]:
         return out
@@ -191,13 +202,15 @@ def main() -> None:
     folder = args.runs or Path("runs") / args.experiment.stem
     folder.mkdir(parents=True, exist_ok=True)
     # Seeds outermost: if time runs out there are whole comparisons of fewer seeds.
-    jobs = [(arm, seed) for seed in args.seeds or experiment.seeds for arm in arms]
+    jobs = [(arm, seed) for seed in args.seeds or experiment.seeds for arm in experiment.distinct(arms)]
     with ThreadPoolExecutor(args.jobs) as pool:
-        folders = list(pool.map(lambda job: run_arm(experiment, *job, folder), jobs))
-    runs: dict[str, list[Path]] = {arm: [] for arm in arms}
-    for (arm, _), found in zip(jobs, folders, strict=True):
-        runs[arm].append(found)
-    results = summarise(experiment, runs)
+        folders = dict(zip(jobs, pool.map(lambda job: run_arm(experiment, *job, folder), jobs), strict=True))
+    runs = {
+        arm: [folders[same, seed] for seed in args.seeds or experiment.seeds]
+        for same, arms_alike in experiment.distinct(arms).items()
+        for arm in arms_alike
+    }
+    results = summarise(experiment, {arm: runs[arm] for arm in arms})
     out = (args.out or args.experiment.parent) / args.experiment.stem
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf8")

@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,13 +27,14 @@ from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
-    from rtrl_chem.config import Config, CorpusConfig, DataConfig
+    from rtrl_chem.config import Config, CorpusConfig, CorpusKey, DataConfig
 
 __all__ = [
     "HeldOut",
     "Item",
     "TrainingItems",
     "build_held_out",
+    "build_validation",
     "held_out_items",
     "read_training_items",
     "split_held_out",
@@ -41,7 +42,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Key = Literal["molecules", "outputs", "pairs"]
 
 # Of a small corpus only this share is set aside, whatever `evaluation.size` says.
 MAX_SHARE = 0.2
@@ -116,6 +116,34 @@ def build_held_out(config: Config, task: Task, training: TrainingItems | None = 
     return held_out, rest if limit is None else _limited(rest, limit)
 
 
+def build_validation(
+    config: Config, task: Task, training: TrainingItems, test: HeldOut
+) -> tuple[HeldOut, TrainingItems]:
+    """The items on which the guards decide, at most `guards.size` a direction, and the training items without them.
+
+    They come from `guards.pairs`, without what is held out for the final table, or are set aside of the training data:
+    pairs if there are any, else both corpora. CorpusError where nothing is left of either.
+    """
+    assert config.guards is not None
+    given, size = config.guards.pairs, config.guards.size
+    if given is not None:
+        pairs = read_pairs(given, task, split=_split_to_measure(given))
+        free = [pair for pair in pairs if pair[0] not in test.left and pair[1] not in test.right]
+        if not free:
+            raise CorpusError(f"guards.pairs: each of the {len(pairs):,} pairs of {given} is held out as a test item")
+        chosen = _labelled(take_by_hash(free, size, _joined, seed=2), f"of {len(free):,} pairs of {given}")
+    elif training.pairs:
+        pairs_aside = _choose(parts_of(training.pairs), size, _joined, seed=2)
+        chosen = _labelled(pairs_aside, f"set aside of {count(training.pairs):,} training pairs")
+    else:
+        pools = (training.molecules, training.outputs)
+        sides = [_choose(parts_of(pool), size, seed=2) if count(pool) else [] for pool in pools]
+        chosen = _unlabelled(sides[0], sides[1], f"set aside of {len(training):,} training items")
+    rest = _without(training, chosen)
+    _require_rest(training, rest, chosen)
+    return chosen, replace(rest, excluded=training.excluded + rest.excluded)
+
+
 def held_out_items(config: Config, task: Task) -> HeldOut | None:
     """The items of the files named under `evaluation`, at most `evaluation.size` a direction; None if none is named."""
     wanted = config.evaluation
@@ -147,7 +175,7 @@ def read_training_items(
     `on_read` gets each file as it was read, with its rejects; one that is streamed is not read yet.
     """
 
-    def read(key: Key, split: str = "train") -> Pool[Any]:
+    def read(key: CorpusKey, split: str = "train") -> Pool[Any]:
         found = []
         for corpus in config.data.corpora(key):
             found.append(_read_one(config.data, corpus, task, key, split))
@@ -159,7 +187,7 @@ def read_training_items(
 
 
 def _read_one(
-    data: DataConfig, corpus: CorpusConfig, task: Task, key: Key, split: str = "train"
+    data: DataConfig, corpus: CorpusConfig, task: Task, key: CorpusKey, split: str = "train"
 ) -> Corpus | Pairs | Stream:
     fields = (corpus.field, corpus.output_field)
     if key == "pairs":
@@ -220,7 +248,7 @@ def _set_aside(training: TrainingItems, config: Config, task: Task) -> HeldOut:
     """Held-out items from the training data: pairs if there are any, for they have labels, else both corpora."""
     size = config.evaluation.size
 
-    def choose(key: Key, pool: Pool[Any], by: Callable[[Any], str] = str) -> list[Any]:
+    def choose(key: CorpusKey, pool: Pool[Any], by: Callable[[Any], str] = str) -> list[Any]:
         if validation := _validation(config, task, key):
             return take_by_hash(chain.from_iterable(validation), size, by)
         return _choose(parts_of(pool), size, by) if count(pool) else []
@@ -235,7 +263,7 @@ def _set_aside(training: TrainingItems, config: Config, task: Task) -> HeldOut:
     return _unlabelled(forward, reverse, f"set aside of {len(training):,} training items")
 
 
-def _validation(config: Config, task: Task, key: Key) -> list[Any]:
+def _validation(config: Config, task: Task, key: CorpusKey) -> list[Any]:
     """The validation splits of the prepared corpora that `data` names."""
     return [
         _items(_read_one(config.data, corpus, task, key, "validation"))

@@ -127,9 +127,9 @@ def _default_direction(config: Config) -> Direction:
 
 
 def _rewards(config: Config, model: str | None, task: Task) -> dict[Direction, RoundTripReward]:
+    from rtrl_chem.models.arrangement import Current
     from rtrl_chem.models.processes import calm_libraries
     from rtrl_chem.models.reverse import ReverseModel
-    from rtrl_chem.models.snapshot import StillModel
     from rtrl_chem.rewards.compose import RoundTripReward
 
     calm_libraries()
@@ -137,8 +137,10 @@ def _rewards(config: Config, model: str | None, task: Task) -> dict[Direction, R
     batch, longest = config.evaluation.max_batch_tokens, config.max_new_tokens
     found = {}
     for direction in Direction:
-        reverse = ReverseModel(StillModel(policy.model), policy.codec, direction, batch, longest, config.seed)
-        found[direction] = RoundTripReward(policy.codec, direction, reverse, config.rewards)
+        back = direction.opposite
+        reverse = ReverseModel(Current(policy, back), policy.codec_along(back), direction, batch, longest, config.seed)
+        own = policy.codec_along(direction)
+        found[direction] = RoundTripReward(own, direction, reverse, config.rewards, config.ungated)
     return found
 
 

@@ -10,7 +10,7 @@ a source (no label, say) is left out of the sum for all of its outputs.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -71,11 +71,19 @@ class RoundTripReward:
 
     __name__ = "round_trip"
 
-    def __init__(self, codec: Codec, direction: Direction, reverse: ReverseModel, rewards: Rewards) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        direction: Direction,
+        reverse: ReverseModel,
+        rewards: Rewards,
+        ungated: Collection[str] = (),
+    ) -> None:
         self.codec = codec
         self.direction = direction
         self.reverse = reverse
         self.terms = build_terms(rewards)
+        self.passing = {Verdict.OK, *map(Verdict, ungated)}
         self.stopwatch = Stopwatch()
         self._undrained: list[Judged] = []
 
@@ -97,7 +105,7 @@ class RoundTripReward:
         outputs = tuple(answer.text for answer in answers)
         labels = tuple(targets) if targets is not None else (None,) * len(sources)
         samples = Batch(self.codec.task, self.direction, tuple(sources), outputs, labels, self.reverse)
-        passed = [i for i, one in enumerate(judgements) if one.verdict is Verdict.OK]
+        passed = [i for i, one in enumerate(judgements) if one.verdict in self.passing]
         batch = samples.take(passed)
         columns = {one.name: self._timed(one, samples, batch, passed) for one in self.terms}
         scores = dict(zip(passed, batch.scores, strict=True)) if batch.was_scored else {}

@@ -13,7 +13,7 @@ from rtrl_chem import chem
 from rtrl_chem.config import ModelConfig
 from rtrl_chem.models.policy import Policy, load_policy
 from rtrl_chem.models.reverse import ReverseModel
-from rtrl_chem.models.snapshot import StillModel
+from rtrl_chem.models.snapshot import FrozenModel
 from rtrl_chem.rewards.compare import structures_alike
 from rtrl_chem.rewards.likelihood import FLOORS, likelihood_reward
 from rtrl_chem.rewards.options import RefereeReward
@@ -64,7 +64,7 @@ class ModelReferee:
         if self.reverse is None:
             policy = _load(self.model.model_dump_json(), batch.task)
             self.reverse = ReverseModel(
-                StillModel(policy.model), policy.codec, batch.direction, batch.reverse.max_batch_tokens
+                FrozenModel(policy.model), policy.codec, batch.direction, batch.reverse.max_batch_tokens
             )
         scores = self.reverse.log_likelihood(list(batch.sources), list(batch.outputs))
         return [likelihood_reward(score, self.options.form, self.options.normalize) for score in scores]

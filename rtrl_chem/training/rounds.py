@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from accelerate.utils import gather_object
 
 from rtrl_chem.config import Config
 from rtrl_chem.evaluation.held_out import TrainingItems
-from rtrl_chem.models.policy import Policy, save_policy
+from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel
-from rtrl_chem.models.value_head import save_heads
 from rtrl_chem.passthrough import SAMPLING, trainer_fields
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
+from rtrl_chem.training.checkpoints import drop_checkpoint, save_checkpoint
 from rtrl_chem.training.grpo import run_grpo
 from rtrl_chem.training.joint import JointReward, dealt_out
 from rtrl_chem.training.phase import Kind, Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 from rtrl_chem.training.sft import Example, best_of, run_sft
-from rtrl_chem.training.sources import Sources, answers_for, next_pairs, pairs_for, sources_for
+from rtrl_chem.training.sources import NothingWritten, Sources, answers_for, next_pairs, pairs_for, sources_for
 from rtrl_chem.training.synthetic import KEPT, Made, describe, make_pairs, write_made
 
 __all__ = ["Run", "train_rounds"]
@@ -48,16 +46,35 @@ class Run:
     display: Display
 
 
-def train_rounds(run: Run, after_stage: Callable[[Phase], None] = lambda phase: None) -> None:
-    """Train every phase that is not done yet. `after_stage(phase)` is called with the last phase of each round, and of
-    a warm-up."""
+def train_rounds(run: Run, aftermath: Callable[[Phase, bool], None] = lambda phase, last: None) -> None:
+    """Train every phase that is not done yet, until `run.state.stopped` says why no more.
+
+    `aftermath(phase, last)` is called after each, `last` being whether it was the last phase of a round, or of a
+    warm-up. A run that was killed in it goes on with it.
+    """
     phases = plan(run.config)
-    for phase in phases[run.state.phases_done :]:
-        with run.display.phase(phase):
-            result, samples = _run_phase(run, phase)
-        _finish(run, phase, result, samples)
-        if phase is phases[-1] or phases[phase.index + 1].stage != phase.stage:
-            after_stage(phase)
+    for phase in phases[max(run.state.closed, run.state.phases_done - 1) :]:
+        if run.state.stopped:
+            return
+        if phase.index >= run.state.phases_done:
+            with run.display.phase(phase):
+                result, samples = _guarded_phase(run, phase)
+            _finish(run, phase, result, samples)
+        aftermath(phase, phase is phases[-1] or phases[phase.index + 1].stage != phase.stage)
+        run.state.closed = phase.index + 1
+        if processes().is_main_process:
+            run.folder.save_state(run.state)
+
+
+def _guarded_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
+    """The phase; one that a ruined policy cannot begin is left out where guards are going to look at that policy."""
+    try:
+        return _run_phase(run, phase)
+    except NothingWritten as error:
+        if run.config.guards is None or run.config.guards.on_regression == "ignore":
+            raise
+        run.display.say(f"  {phase.way} is left out: {error}")
+        return PhaseResult(0, 0, 0.0, {}, None, None), []
 
 
 def _run_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
@@ -81,7 +98,7 @@ def _reward(run: Run, phase: Phase, direction: Direction, policy: Policy) -> Rou
     judge = run.policy.judge(direction)
     batch, longest = run.config.evaluation.max_batch_tokens, run.config.max_new_tokens
     reverse = ReverseModel(judge.snapshot, judge.codec, direction, batch, longest, phase.seed)
-    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards)
+    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards, run.config.ungated)
 
 
 def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[PhaseResult, Samples]:
@@ -100,8 +117,7 @@ def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[Pha
         [_log(run, phase)],
         targets,
         ways,
-        # The snapshot that scores is the policy itself as this phase finds it.
-        start=next(iter(rewards.values())).reverse.snapshot,
+        start=run.policy.start(phase.directions[0], run.config.needs_start),
         sft_examples=_labelled(run, phase, len(sources)) if weight else (),
         sft_weight=weight,
     )
@@ -217,23 +233,23 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
     everyone = sorted(gather_object(samples), key=lambda row: row[0])
     folder = phase.folder(run.folder.path)
     checkpoint = folder / f"checkpoint-{phase.first_step + phase.steps}"
+    earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
+    run.state.phases_done = phase.index + 1
+    named: dict[str, Any] = {
+        "round": phase.round,
+        "direction": phase.way,
+        "kind": str(phase.kind),
+        "samples_kept": len(everyone),
+        "degenerate": _degenerate(run, phase, [one for _, one in everyone]),
+    }
+    run.state.phases.append(named | asdict(result))
     if processes().is_main_process:
         if everyone:
             write_completions(folder / "completions.parquet", everyone)
-        _save_checkpoint(run.policy, checkpoint)
-        earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
-        run.state.phases_done = phase.index + 1
-        named: dict[str, Any] = {
-            "round": phase.round,
-            "direction": phase.way,
-            "kind": str(phase.kind),
-            "samples_kept": len(everyone),
-            "degenerate": _degenerate(run, phase, [one for _, one in everyone]),
-        }
-        run.state.phases.append(named | asdict(result))
+        save_checkpoint(run.policy, checkpoint)
         run.folder.save_state(run.state)
-        if earlier:
-            shutil.rmtree(run.folder.path / earlier, ignore_errors=True)
+        if earlier and earlier != run.state.good:
+            drop_checkpoint(run.folder.path / earlier)
     processes().wait_for_everyone()
     change = ""
     if result.reward_first is not None and result.reward_last is not None:
@@ -252,13 +268,3 @@ def _degenerate(run: Run, phase: Phase, samples: list[Judged]) -> dict[str, dict
         if own := [one for one in samples if one.direction is way]:
             found[str(way)] = asdict(measure_degenerate(own, structures))
     return found
-
-
-def _save_checkpoint(policy: Policy, folder: Path) -> None:
-    """Under a temporary name first: a folder with the final name is complete."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    save_policy(policy, partial)
-    save_heads(policy.value_heads, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)

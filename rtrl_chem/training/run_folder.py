@@ -32,12 +32,22 @@ CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
 
 @dataclass
 class State:
-    """How far a run has come: finished phases, the checkpoint to go on from, and what each phase did."""
+    """How far a run has come: finished phases, the checkpoint to go on from, what each phase did, and the fingerprints
+    of the prepared corpora it draws from.
+
+    `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
+    `good` is the checkpoint that they go back to, `stopped` why they ended the run.
+    """
 
     phases_done: int = 0
     checkpoint: str | None = None
     finished: bool = False
     phases: list[dict[str, Any]] = field(default_factory=list)
+    corpora: dict[str, str] = field(default_factory=dict)
+    closed: int = 0
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    good: str | None = None
+    stopped: str | None = None
 
 
 class RunFolder:
@@ -112,6 +122,10 @@ class RunFolder:
         """One line of metrics.jsonl."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(row) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return [json.loads(line) for line in (self.path / METRICS).read_text(encoding="utf8").splitlines()]
 
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what a killed phase logged: it is going to be run again."""

@@ -19,9 +19,13 @@ from rtrl_chem.rewards.verdict import Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import Phase, derive_seed, next_sources
 
-__all__ = ["Sources", "answers_for", "next_pairs", "pairs_for", "sources_for"]
+__all__ = ["NothingWritten", "Sources", "answers_for", "next_pairs", "pairs_for", "sources_for"]
 
 Pairs = list[tuple[str, str]]
+
+
+class NothingWritten(CorpusError):
+    """The policy was to write the sources of a phase and wrote none that can be used."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ def _written(
     ]
     noun = policy.codec.task.source(phase.direction).name
     if not usable:
-        raise CorpusError(
+        raise NothingWritten(
             f"the policy wrote no usable {noun} for {len(origins):,} sources, so the {phase.direction} direction has "
             "nothing to start from; give a corpus of them, or a better start model"
         )

@@ -113,12 +113,13 @@ def _written(policy: Policy, config: Config, direction: Direction, answers: Sequ
 
 
 def _judged_by_probability(policy: Policy, config: Config, direction: Direction, made: list[Made]) -> list[Made]:
-    judge = policy.judge(direction.opposite)  # what scores answers to y writes along `direction`
-    reverse = ReverseModel(judge.snapshot, judge.codec, direction.opposite, config.evaluation.max_batch_tokens)
-    least = config.synthetic.min_probability
+    back, least = direction.opposite, config.synthetic.min_probability
 
     def judged(kept: list[Made]) -> list[Made]:
-        scores = reverse.log_likelihood([one.answer for one in kept], [one.source for one in kept])
+        with policy.along(back):
+            judge = policy.judge(back)  # it writes along `direction`
+            reverse = ReverseModel(judge.snapshot, judge.codec, back, config.evaluation.max_batch_tokens)
+            scores = reverse.log_likelihood([one.answer for one in kept], [one.source for one in kept])
         reasons = [KEPT if math.exp(score.nats) >= least else f"p(x | y) below {least:g}" for score in scores]
         rows = zip(kept, scores, reasons, strict=True)
         return [replace(one, nats=score.nats, reason=reason) for one, score, reason in rows]

@@ -173,3 +173,13 @@ def test_a_run_killed_in_any_phase_resumes_to_the_same_bits(
     assert same(weights(tmp_path / "run"), weights(whole))
     steps = [[(row["step"], row["phase"], row["loss"]) for row in rows_of(run)] for run in (tmp_path / "run", whole)]
     assert steps[0] == steps[1]
+
+
+# ---- a model for each direction -------------------------------------------------------------------------------------
+
+LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"], "init_lora_weights": "gaussian"}
+ARRANGEMENTS = [
+    pytest.param({"models": "adapters", "model": {"lora": LORA}}, "adapter_model.safetensors", id="adapters"),
+    pytest.param({"models": "separate"}, "model.safetensors", id="separate"),
+    pytest.param({"models": "separate", "model": {"lora": LORA}}, "adapter_model.safetensors", id="separate adapters"),
+]

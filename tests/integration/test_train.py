@@ -217,6 +217,8 @@ def killed_in(phase: int, function: str, monkeypatch: pytest.MonkeyPatch) -> Non
         pytest.param({"model": {"lora": LORA}}, "run_grpo", 2, id="lora"),
         pytest.param({"trainer": {"beta": 0.1}}, "run_grpo", 2, id="with a reference model"),
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 4}}, "run_sft", 2, id="expert"),
+        pytest.param({"algorithm": "ppo"}, "run_grpo", 3, id="ppo with its heads"),
+        pytest.param({"algorithm": "rloo"}, "run_grpo", 1, id="rloo"),
     ],
 )
 def test_a_killed_run_resumes_to_the_same_bits(
@@ -258,6 +260,20 @@ def test_a_killed_run_resumes_to_the_same_bits(
     [
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 4}}, id="expert iteration"),
         pytest.param({"model": {"lora": LORA}}, id="lora"),
+        pytest.param({"algorithm": "rloo"}, id="rloo"),
+        pytest.param({"algorithm": "rloo", "model": {"lora": LORA}}, id="rloo, lora"),
+        pytest.param({"algorithm": "ppo"}, id="ppo"),
+        pytest.param(
+            {"algorithm": "ppo", "model": {"lora": LORA}, "trainer": {"beta": 0.1}}, id="ppo, lora, both penalties"
+        ),
+        pytest.param(
+            {
+                "algorithm": "ppo",
+                "ppo": {"whiten_rewards": True},
+                "trainer": {"num_generations": 1, "num_iterations": 2, "gradient_accumulation_steps": 2},
+            },
+            id="ppo, one sample a source, two epochs",
+        ),
         pytest.param({"trainer": {"beta": 0.1}}, id="reference model"),
         pytest.param({"model": {"lora": LORA}, "trainer": {"beta": 0.1}}, id="reference adapter"),
         pytest.param({"directions": ["forward"], "rounds": 1}, id="single direction"),

@@ -17,12 +17,14 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a corpus, a model, a GGUF model, a run and a plain file."""
+    """A working directory with corpora, a model, a GGUF model, a run and a plain file."""
     for name in ("mols.smi", "mols.xyz", "model/config.json", "gguf/m.gguf", "adapter/adapter_config.json", "run/a"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("CCO\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "manifest.json").write_text('{"format": "rtrl-chem corpus", "version": 1, "splits": {}}')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -43,6 +45,8 @@ def test_what_the_ready_configs_name_is_there(name: str) -> None:
         pytest.param({}, id="a file and a folder"),
         pytest.param({"data": {"outputs": "bundled:naming/test"}}, id="bundled data"),
         pytest.param({"data": {"molecules": "some-org/some-set"}}, id="a Hub data set"),
+        pytest.param({"data": {"molecules": "corpus"}, "evaluation": {"molecules": "corpus"}}, id="a prepared corpus"),
+        pytest.param({"data": {"outputs": ["mols.smi", {"path": "corpus", "weight": 2}]}}, id="a mixture"),
         pytest.param({"data": {"molecules": "mols.xyz", "format": "smi"}}, id="a format that is said"),
         pytest.param({"model": {"path": "bundled:tiny"}}, id="a bundled model"),
         pytest.param({"model": {"path": "gpt2"}}, id="a Hub model"),
@@ -63,7 +67,13 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a missing file", {"data": {"molecules": "no.smi"}}, "data.molecules: no file 'no.smi'"),
     ("a misspelt file here", {"data": {"pairs": "run/mols"}}, "data.pairs: no file 'run/mols'"),
     ("a name without a folder", {"data": {"molecules": "mols"}}, "data.molecules: no file 'mols'"),
-    ("a folder of data", {"data": {"molecules": "run"}}, "data.molecules: 'run' is a folder"),
+    ("a folder of data", {"data": {"molecules": "run"}}, "data.molecules: 'run' is a folder, but no prepared corpus"),
+    ("a file of a mixture", {"data": {"pairs": ["mols.smi", "no.smi"]}}, "data.pairs: corpus 2: no file 'no.smi'"),
+    (
+        "a prepared corpus as a stream",
+        {"data": {"molecules": "corpus", "streaming": {}}, "evaluation": {"molecules": "mols.smi"}},
+        "data.molecules: 'corpus' is a prepared corpus, read at random; leave data.streaming out",
+    ),
     ("an unknown ending", {"data": {"molecules": "mols.xyz"}}, "data.molecules: 'mols.xyz' ends in none of"),
     ("no such bundled data", {"data": {"outputs": "bundled:naming/tst"}}, "did you mean 'bundled:naming/test'?"),
     ("held-out data", {"evaluation": {"pairs": "no.csv"}}, "evaluation.pairs: no file 'no.csv'"),
@@ -99,6 +109,8 @@ def test_an_existing_run_is_a_warning() -> None:
         pytest.param(None, "grpo", "warnings", id="unknown"),
         pytest.param(1, "grpo", "problems", id="one"),
         pytest.param(8, "grpo", None, id="eight"),
+        pytest.param(1, "rloo", "problems", id="one, of pairs"),
+        pytest.param(1, "ppo", "problems", id="one, of groups that PPO does not need"),
         pytest.param(1, "sft", None, id="no groups in sft"),
     ],
 )

@@ -124,12 +124,12 @@ def test_every_pair_gets_its_reward_components_verdict_and_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     from rtrl_chem.models.reverse import ReverseModel
-    from rtrl_chem.models.snapshot import StillModel
+    from rtrl_chem.models.snapshot import FrozenModel
 
     assert main(["score", config(), str(write(tmp_path / "p.jsonl", ROWS))]) == 0
     captured = capsys.readouterr()
     right, back, wrong, copied, empty, invalid, odd = map(json.loads, captured.out.splitlines())
-    reverse = ReverseModel(StillModel(taught_policy.model), taught_policy.codec, FORWARD)
+    reverse = ReverseModel(FrozenModel(taught_policy.model), taught_policy.codec, FORWARD)
     p = math.exp(reverse.log_likelihood(["CCO"], ["ethanol"])[0].nats)
     assert right["components"] == {"likelihood": pytest.approx(p, rel=1e-4), "format": 1.0, "supervised": 1.0}
     assert right["reward"] == pytest.approx(p + 0.2 + 0.5, rel=1e-4)

@@ -34,8 +34,8 @@ def make_reverse() -> Callable[..., Any]:
 
     def make(policy: Any, direction: str = "forward", **options: Any) -> Any:
         from rtrl_chem.models.reverse import ReverseModel
-        from rtrl_chem.models.snapshot import StillModel
+        from rtrl_chem.models.snapshot import FrozenModel
 
-        return ReverseModel(StillModel(policy.model), policy.codec, Direction(direction), **options)
+        return ReverseModel(FrozenModel(policy.model), policy.codec, Direction(direction), **options)
 
     return make

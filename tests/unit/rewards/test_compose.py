@@ -65,6 +65,14 @@ GATED = [
 ]
 
 
+def test_an_ungated_verdict_is_counted_and_earns_what_the_terms_give() -> None:
+    rewards = Rewards(format=FormatReward(weight=0.5))
+    reward = RoundTripReward(Codec(), FORWARD, Reverse(), rewards, ["LEAKED_SOURCE"])  # type: ignore[arg-type]
+    leak, copy = reward.judge([ASPIRIN] * 2, [answer(f"acid {ASPIRIN}"), answer(ASPIRIN)])
+    assert (leak.verdict, leak.reward) == (Verdict.LEAKED_SOURCE, 0.5)
+    assert (copy.verdict, copy.reward) == (Verdict.COPIED_SOURCE, 0.0)
+
+
 @pytest.mark.parametrize(("form", "normalize"), FLOORS, ids=" ".join)
 @pytest.mark.parametrize(("direction", "source", "given", "verdict"), GATED)
 def test_a_gated_output_earns_the_floor_and_is_not_scored(

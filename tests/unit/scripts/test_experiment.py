@@ -18,11 +18,13 @@ config: configs/quickstart.yaml
 seeds: [0, 1]
 reference: default
 metrics: {forward/rtc: round trip}
+common: [rounds=1]
 arms:
   default: []
 sweep:
   temperature:
     0.7: [trainer.temperature=0.7]
+    1.0: []
     1.3: [trainer.temperature=1.3]
 """
 
@@ -34,8 +36,13 @@ def small(tmp_path: Path) -> Experiment:
 
 
 def test_each_value_of_a_sweep_is_an_arm(small: Experiment) -> None:
-    assert small.arms["temperature=0.7"] == ["trainer.temperature=0.7"]
-    assert list(small.arms) == ["default", "temperature=0.7", "temperature=1.3"]
+    assert small.arms["temperature=0.7"] == ["rounds=1", "trainer.temperature=0.7"]
+    assert list(small.arms) == ["default", "temperature=0.7", "temperature=1.0", "temperature=1.3"]
+
+
+def test_arms_that_are_alike_are_run_once(small: Experiment) -> None:
+    alike = {"default": ["default", "temperature=1.0"], "temperature=1.3": ["temperature=1.3"]}
+    assert small.distinct(["default", "temperature=1.0", "temperature=1.3"]) == alike
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "eval" / "experiments").glob("*.yaml")), ids=lambda p: p.stem)
@@ -82,7 +89,7 @@ def test_an_interval_holds_the_mean_and_widens_with_the_spread_between_seeds() -
 
 
 def test_the_table_pairs_every_arm_with_the_reference(small: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    gains = {"default": 1.0, "temperature=0.7": 0.25, "temperature=1.3": 0.0}
+    gains = {"default": 1.0, "temperature=0.7": 0.25, "temperature=1.0": 0.5, "temperature=1.3": 0.0}
 
     def fake(task: Any, run: Path, direction: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(4), np.full(4, gains[run.name])
