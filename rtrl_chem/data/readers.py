@@ -127,19 +127,20 @@ def open_rows(
     format: str | None = None,
     split: str = "train",
     revision: str | None = None,
+    streaming: bool = False,
 ) -> tuple[str, Iterator[Row]]:
     """(name for messages, rows) of a file, a `bundled:` set or a Hub data set id `org/name`.
 
-    `format` overrides what the file's ending says; `split` and `revision` are for the Hub. Raises ConfigError where the
-    call is wrong (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while
-    iterating.
+    `format` overrides what the file's ending says; `split`, `revision` and `streaming` (read without downloading the
+    whole data set first) are for the Hub. Raises ConfigError where the call is wrong (missing file, folder, unknown
+    ending or column), CorpusError where the data is; both may come while iterating.
     """
     if is_bundled(path):
         file = bundled_path(str(path))
         return str(path), _guard(str(path), _file_rows(file, columns, "tsv"))
     file = Path(path).expanduser()
     if _is_hub_id(str(path), file, format):
-        return str(path), _hub_rows(str(path), split, columns, revision)
+        return str(path), _hub_rows(str(path), split, columns, revision, streaming)
     _check_file(file)
     return str(path), _guard(str(path), _file_rows(file, columns, format or _format_of(file)))
 
@@ -413,20 +414,29 @@ def _texts(column: Any) -> list[Any]:
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
-def _hub_rows(name: str, split: str, columns: Columns, revision: str | None) -> Iterator[Row]:
+def _hub_rows(name: str, split: str, columns: Columns, revision: str | None, streaming: bool = False) -> Iterator[Row]:
     import datasets
 
-    try:
-        table = datasets.load_dataset(name, split=split, revision=revision)
     # The Hub's client raises everything from ConnectionError to ValueError; to the user they are one event.
+    try:
+        table = datasets.load_dataset(name, split=split, revision=revision, streaming=streaming)
+        # Of a stream whose files do not say, the first record tells the columns.
+        present = list(table.column_names or next(iter(table)))
     except Exception as error:
-        raise CorpusError(
-            f"Hub data set {name!r} (split {split!r}) cannot be loaded: {_first_line(error)};"
-            " check the id, the split and the network, or give a local file"
-        ) from error
-    present = list(table.column_names)
+        raise _unreachable(name, split, error) from error
     names = [present[i] for i in columns.choose(present)]
-    yield from _batch_rows(table.select_columns(names).iter(BATCH), names)
+    batches = table.select_columns(names).iter(BATCH)
+    try:
+        yield from _batch_rows(batches, names)
+    except Exception as error:
+        raise _unreachable(name, split, error) from error
+
+
+def _unreachable(name: str, split: str, error: Exception) -> CorpusError:
+    return CorpusError(
+        f"Hub data set {name!r} (split {split!r}) cannot be loaded: {_first_line(error)};"
+        " check the id, the split and the network, or give a local file"
+    )
 
 
 def _batch_rows(batches: Iterable[Any], names: Sequence[str]) -> Iterator[Row]:

@@ -156,8 +156,8 @@ def likelihood_words(task: Task, direction: Direction) -> str:
 
 
 def is_name(domain: Domain) -> bool:
-    """Whether items are IUPAC names, which OPSIN can read: told by the domain's tag, in a task of one's own as well."""
-    return not domain.is_structure and domain.tag.upper() == "IUPAC"
+    """Whether items are IUPAC names, which OPSIN can read."""
+    return domain.is_name
 
 
 def _noun(domain: Domain) -> str:

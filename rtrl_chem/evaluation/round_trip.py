@@ -178,16 +178,17 @@ def _greedy(policy: Policy, config: Config, journal: Journal | None) -> Greedy:
     from rtrl_chem.models.generate import generate
 
     def ask(direction: Direction, sources: list[str], advance: Callable[[int], None]) -> list[Answer]:
-        answers = generate(
-            policy.model,
-            policy.codec,
-            direction,
-            sources,
-            max_new_tokens=config.evaluation_max_new_tokens,
-            max_batch_tokens=config.evaluation.max_batch_tokens,
-            on_progress=advance,
-            memory=journal.stage(direction.value, sources) if journal else None,
-        )
+        with policy.along(direction) as one:
+            answers = generate(
+                one.model,
+                one.codec,
+                direction,
+                sources,
+                max_new_tokens=config.evaluation_max_new_tokens,
+                max_batch_tokens=config.evaluation.max_batch_tokens,
+                on_progress=advance,
+                memory=journal.stage(direction.value, sources) if journal else None,
+            )
         return [answer for (answer,) in answers]
 
     return ask
@@ -199,16 +200,17 @@ def _likelihood(policy: Policy, config: Config, journal: Journal | None) -> Like
     def score(
         direction: Direction, sources: list[str], outputs: list[str], advance: Callable[[int], None]
     ) -> list[Score]:
-        return log_likelihoods(
-            policy.model,
-            policy.codec,
-            direction,
-            sources,
-            outputs,
-            max_batch_tokens=config.evaluation.max_batch_tokens,
-            on_progress=advance,
-            notes=journal.stage(f"{direction.value}, likelihood", [*sources, *outputs]) if journal else None,
-        )
+        with policy.along(direction.opposite) as one:
+            return log_likelihoods(
+                one.model,
+                one.codec,
+                direction,
+                sources,
+                outputs,
+                max_batch_tokens=config.evaluation.max_batch_tokens,
+                on_progress=advance,
+                notes=journal.stage(f"{direction.value}, likelihood", [*sources, *outputs]) if journal else None,
+            )
 
     return score
 

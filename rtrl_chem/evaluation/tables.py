@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from rtrl_chem.evaluation.suites.guard import Guarded
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
-__all__ = ["comparison_table", "dialect_table", "guard_table", "metrics_table", "saved_table", "table"]
+__all__ = [
+    "change_in_words",
+    "comparison_table",
+    "dialect_table",
+    "guard_table",
+    "metrics_table",
+    "saved_table",
+    "table",
+]
 
 
 _TITLE = 76
@@ -46,6 +54,12 @@ def _add_changes(shown: Table, changes: Changes) -> None:
         cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
         # Text, because rich would take the brackets of an interval for markup.
         shown.add_row(Text(change.label), *map(Text, cells))
+
+
+def change_in_words(change: Change) -> str:
+    """names exactly right 30.0% -> 25.0% (-5.0 [-8.0, -2.0])"""
+    before, after = (_number(value, change.unit) for value in (change.before, change.after))
+    return f"{change.label} {before} -> {after} ({_difference(change)})"
 
 
 def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from accelerate.utils import gather_object
 
 from rtrl_chem.models.codec import Codec
-from rtrl_chem.models.generate import inference_mode_of
 from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel, Score
+from rtrl_chem.models.snapshot import FrozenModel
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["AsItIs", "Notes", "log_likelihoods"]
+__all__ = ["Notes", "log_likelihoods"]
 
 # Scoring comes after hours of generation and must not run out of memory then: what is scored is projected to the whole
 # vocabulary in float32, at 150,000 words up to 2.5 GB a copy.
@@ -29,19 +28,6 @@ class Notes(Protocol):
     def recall(self, number: int) -> Any: ...
 
     def record(self, number: int, content: Any) -> None: ...
-
-
-class AsItIs:
-    """A model in the place of a snapshot."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    @contextmanager
-    def active(self) -> Iterator[Any]:
-        """The model in evaluation mode."""
-        with inference_mode_of(self.model):
-            yield self.model
 
 
 def log_likelihoods(
@@ -67,7 +53,7 @@ def log_likelihoods(
     distinct = sorted(dict.fromkeys(pairs), key=lambda pair: (-len(pair[0]) - len(pair[1]), pair))
     world = processes()
     share = distinct[world.process_index :: world.num_processes]
-    reverse = ReverseModel(AsItIs(model), codec, direction, min(max_batch_tokens, MAX_BATCH_TOKENS))
+    reverse = ReverseModel(FrozenModel(model), codec, direction, min(max_batch_tokens, MAX_BATCH_TOKENS))
     mine: list[Score] = []
     for number, start in enumerate(range(0, len(share), BLOCK)):
         block = share[start : start + BLOCK]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtrl_chem import __version__
-from rtrl_chem.config import Config
+from rtrl_chem.config import CORPUS_KEYS, Config
 from rtrl_chem.evaluation.summary import Summary
 
 __all__ = ["model_card"]
@@ -23,7 +23,7 @@ def model_card(config: Config, summary: Summary | None) -> str:
         f"Start model: `{config.model.path}`. Algorithm: {config.algorithm}, {config.rounds} rounds of {phases}, "
         f"{config.steps_per_phase} steps each, seed {config.seed}.",
         "",
-        "Training data: " + ", ".join(f"{k} `{v}`" for k, v in config.data.model_dump().items() if v is not None) + ".",
+        "Training data: " + ", ".join(f"{k} `{v}`" for k, v in _data(config).items() if v is not None) + ".",
         "",
         *(_results(summary) if summary else ["It was not measured before training."]),
         "",
@@ -35,6 +35,15 @@ def model_card(config: Config, summary: Summary | None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _data(config: Config) -> dict[str, object]:
+    """The section `data`; of a mixture, each path with its weight."""
+    section: dict[str, object] = config.data.model_dump()
+    for key in CORPUS_KEYS:
+        if isinstance(getattr(config.data, key), tuple):
+            section[key] = ", ".join(f"{one.path} (weight {one.weight:g})" for one in getattr(config.data, key))
+    return section
 
 
 def _results(summary: Summary) -> list[str]:

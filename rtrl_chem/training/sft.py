@@ -19,7 +19,6 @@ from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
-from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.trainers import LogOf, run_trainer
@@ -69,16 +68,24 @@ def run_sft(
 
 
 def best_of(
-    policy: Policy, reward: RoundTripReward, sources: list[str], seed: int, **generation: Any
+    policy: Policy,
+    reward: RoundTripReward,
+    sources: list[str],
+    seed: int,
+    targets: Sequence[str | None] | None = None,
+    **generation: Any,
 ) -> tuple[list[Judged], list[Judged]]:
-    """(the best sample of each source, every sample), by reward; sources without an `OK` sample have no best."""
+    """(the best sample of each source, every sample), by reward; a source without a sample that passes, or that no
+    term has a word on, has no best. `targets` are their labels, None where there is none."""
     start = time.perf_counter()
     answers = generate(policy.model, policy.codec, reward.direction, sources, seed=seed, **generation)
     reward.stopwatch.add("rollout", start)
-    flat = [(x, answer) for x, group in zip(sources, answers, strict=True) for answer in group]
-    judged = reward.judge([x for x, _ in flat], [answer for _, answer in flat])
+    flat = [(i, answer) for i, group in enumerate(answers) for answer in group]
+    labels = targets if targets is not None else [None] * len(sources)
+    judged = reward.judge([sources[i] for i, _ in flat], [answer for _, answer in flat], [labels[i] for i, _ in flat])
     best: dict[str, Judged] = {}
     for one in judged:
-        if one.verdict is Verdict.OK and (one.source not in best or one.reward > best[one.source].reward):
+        usable = one.verdict in reward.passing and one.counted
+        if usable and (one.source not in best or one.reward > best[one.source].reward):
             best[one.source] = one
     return list(best.values()), judged

@@ -246,11 +246,11 @@ def _text_record(tokenizer: Any, text: str, ids: list[int], nats: float) -> Reco
 def _score_questions(model: Any, codec: Codec, rows: list[Record], step: Callable[[int, int], None]) -> list[Record]:
     """log p of each choice given its question, in nats."""
     from rtrl_chem.models.codec import Codec
-    from rtrl_chem.models.likelihood import AsItIs
     from rtrl_chem.models.reverse import ReverseModel
+    from rtrl_chem.models.snapshot import FrozenModel
 
     asked = Codec(QUESTION, codec.style, codec.tokenizer, codec.eos_token_ids)
-    scorer = ReverseModel(AsItIs(model), asked, Direction.FORWARD, MAX_BATCH_TOKENS)
+    scorer = ReverseModel(FrozenModel(model), asked, Direction.FORWARD, MAX_BATCH_TOKENS)
     pairs = [(choice, row["question"]) for row in rows for choice in row["choices"]]
     step(0, len(rows))
     scores = iter(scorer.log_likelihood([choice for choice, _ in pairs], [question for _, question in pairs]))

@@ -34,12 +34,14 @@ from rtrl_chem.evaluation.suites.guard import QUESTION, measure_guard
 from rtrl_chem.evaluation.suites.schema import Part, Suite
 from rtrl_chem.evaluation.tables import guard_table, saved_table
 from rtrl_chem.models.decoding import Decoding
+from rtrl_chem.models.origin import sides_of
 from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task
 from rtrl_chem.tasks.base import fill
 
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer, Codec
+    from rtrl_chem.models.policy import Policy
     from rtrl_chem.models.reverse import Score
 
 __all__ = ["SUITE_FILE", "Results", "check_headline", "evaluate_suite"]
@@ -100,7 +102,7 @@ class _Session:
     """What all parts share: the suite, how its model is asked and what, and the journal of what it said."""
 
     suite: Suite
-    model: Any  # None where another engine generates
+    policy: Policy | None  # None where another engine generates
     codec: Codec
     prompts: dict[str, list[str]]
     ask: Ask
@@ -120,26 +122,27 @@ class _Session:
         else:
             policy = model_for_evaluation(suite.model, task)
             codec, key = policy.codec, key + versions(policy)
-        model = None if suite.backend == "vllm" else policy.model
+        model = None if suite.backend == "vllm" else policy
         # All of them now: a part that cannot be asked must not be found out after hours of another.
-        prompts = {name: _prompts(codec, name, part, items[name].items) for name, part in suite.parts.items()}
+        prompts = {name: _prompts(model, codec, name, part, items[name].items) for name, part in suite.parts.items()}
         journal = Journal(out / f"answers-{processes().process_index}.jsonl", fingerprint(*key))
         if suite.backend != "vllm":
             ask = _transformers(suite, policy, journal)
         return cls(suite, model, codec, prompts, ask, journal)
 
-    def codec_of(self, task: Task) -> Codec:
-        """The codec of the same model and style for another task."""
-        return _for_task(self.codec, task)
+    def codec_of(self, task: Task, way: Direction) -> Codec:
+        """The codec of the model that writes in a direction, for another task."""
+        return _codec_of(self.policy, self.codec, task, way)
 
 
-def _for_task(codec: Codec, task: Task) -> Codec:
+def _codec_of(policy: Policy | None, codec: Codec, task: Task, way: Direction) -> Codec:
     from rtrl_chem.models.codec import Codec
 
-    return Codec(task, codec.style, codec.tokenizer, codec.eos_token_ids)
+    own = codec if policy is None else policy.codec_along(way)
+    return Codec(task, own.style, own.tokenizer, own.eos_token_ids)
 
 
-def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
+def _transformers(suite: Suite, policy: Policy, journal: Journal) -> Ask:
     from rtrl_chem.models.generate import answer_prompts
 
     def ask(
@@ -151,16 +154,17 @@ def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
         stage: str,
     ) -> list[list[Answer]]:
         memory = journal.stage(f"{stage} {decoding.model_dump_json()}", prompts)
-        return answer_prompts(
-            policy.model,
-            codec,
-            direction,
-            prompts,
-            decoding,
-            max_batch_tokens=suite.max_batch_tokens,
-            on_progress=advance,
-            memory=memory,
-        )
+        with policy.along(direction) as one:
+            return answer_prompts(
+                one.model,
+                codec,
+                direction,
+                prompts,
+                decoding,
+                max_batch_tokens=suite.max_batch_tokens,
+                on_progress=advance,
+                memory=memory,
+            )
 
     return ask
 
@@ -171,6 +175,8 @@ def _vllm(suite: Suite, task: Task) -> tuple[Codec, Ask]:
     from rtrl_chem.models.vllm import answer_prompts, load_engine
 
     assert suite.model is not None
+    if sides_of(suite.model.path):
+        raise ConfigError("backend: vllm takes one model, and this folder holds one for each direction; leave it out")
     engine = load_engine(suite.model, model_path(suite.model.path))
 
     def ask(
@@ -203,10 +209,13 @@ def _run_guard(session: _Session, data_dir: Path | None, out: Path, console: Con
     suite = session.suite
     if not (suite.texts or suite.questions):
         return
-    with progress_bar(console) as on_progress:
-        found = measure_guard(suite, session.model, session.codec, out, data_dir, on_progress)
-    for name, guarded in found.items():
-        console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}", guarded))
+    assert session.policy is not None  # the file format refuses texts and questions for another engine
+    for direction, own in session.policy.folders(out).items():
+        side = "" if own == out else f" ({direction} model)"
+        with progress_bar(console) as on_progress, session.policy.along(direction) as one:
+            found = measure_guard(suite, one.model, one.codec, own, data_dir, on_progress)
+        for name, guarded in found.items():
+            console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}{side}", guarded))
 
 
 def _predict(
@@ -215,7 +224,7 @@ def _predict(
     """The lines of predictions.jsonl."""
     part = session.suite.parts[name]
     task, way = part.resolved_task, part.direction
-    codec = session.codec_of(task)
+    codec = session.codec_of(task, way)
     answers = _ask(session, codec, way, session.prompts[name], part.decoding, name, on_progress)
     records = [_record(item, group) for item, group in zip(items, answers, strict=True)]
     if part.round_trip:
@@ -239,7 +248,7 @@ def _reconstruct(
     on_progress: round_trip.Progress,
 ) -> list[list[str]]:
     """x_hat of each output, greedy; that of an empty output is empty."""
-    codec = session.codec_of(task)
+    codec = session.codec_of(task, way)
     flat = [output for group in outputs for output in group]
     prompts = [codec.prompt(way, output) if output else "" for output in flat]
     greedy = Decoding(max_new_tokens=decoding.max_new_tokens)
@@ -257,12 +266,12 @@ def _likelihood(
     on_progress: round_trip.Progress,
 ) -> list[Score]:
     """log p of each source given the first output, [] where another engine generates."""
-    if session.model is None:
+    if session.policy is None:
         return []
     from rtrl_chem.models.likelihood import log_likelihoods
 
     task, way = part.resolved_task, part.direction
-    codec, sources = session.codec_of(task), [item.source for item in items]
+    codec, sources = session.codec_of(task, way.opposite), [item.source for item in items]
     stage, done, total = f"{name}, likelihood", 0, len(set(zip(sources, outputs, strict=True)))
     prompts = [codec.prompt(way.opposite, output) for output in dict.fromkeys(outputs)]
 
@@ -272,16 +281,17 @@ def _likelihood(
         on_progress(stage, done, total)
 
     advance(0)
-    return log_likelihoods(
-        session.model,
-        codec,
-        way,
-        sources,
-        outputs,
-        max_batch_tokens=session.suite.max_batch_tokens,
-        on_progress=advance,
-        notes=session.journal.stage(stage, [*prompts, *sources, *outputs]),
-    )
+    with session.policy.along(way.opposite) as one:
+        return log_likelihoods(
+            one.model,
+            codec,
+            way,
+            sources,
+            outputs,
+            max_batch_tokens=session.suite.max_batch_tokens,
+            on_progress=advance,
+            notes=session.journal.stage(stage, [*prompts, *sources, *outputs]),
+        )
 
 
 def _ask(
@@ -311,10 +321,10 @@ def _ask(
     return [known[prompt] for prompt in prompts]
 
 
-def _prompts(codec: Codec, name: str, part: Part, items: Sequence[Item]) -> list[str]:
+def _prompts(policy: Policy | None, codec: Codec, name: str, part: Part, items: Sequence[Item]) -> list[str]:
     """The rendered prompt of each item."""
     if part.prompt is None:
-        own = _for_task(codec, part.resolved_task)
+        own = _codec_of(policy, codec, part.resolved_task, part.direction)
         return [own.prompt(part.direction, item.source) for item in items]
     style = codec.style
     if "{instruction}" not in style.template and any(item.context for item in items):
@@ -326,7 +336,8 @@ def _prompts(codec: Codec, name: str, part: Part, items: Sequence[Item]) -> list
     codecs: dict[tuple[tuple[str, str], ...], Codec] = {}
     for item in items:
         if item.context not in codecs:
-            codecs[item.context] = _for_task(codec, _with_prompt(part, dict(item.context)))
+            task = _with_prompt(part, dict(item.context))
+            codecs[item.context] = _codec_of(policy, codec, task, part.direction)
     return [codecs[item.context].prompt(part.direction, item.source) for item in items]
 
 

@@ -41,22 +41,22 @@ class Rewards:
 
     def __init__(self, table: dict[str, float]) -> None:
         self.direction, self.stopwatch, self.table = FORWARD, Stopwatch(), table
+        self.passing = {Verdict.OK}
 
-    def judge(self, sources: list[str], answers: list[Answer]) -> list[Judged]:
+    def judge(self, sources: list[str], answers: list[Answer], targets: list[str | None]) -> list[Judged]:
         return [
             Judged(
+                FORWARD,
                 x,
                 a.text,
                 a.text,
+                target,
                 self.table.get(a.text, 9.0),
                 Verdict.OK if a.text in self.table else Verdict.LEAKED_SOURCE,
                 "",
-                0.0,
-                0.0,
-                None,
-                None,
+                {"a term": None if a.text == "not counted" else 0.0},
             )
-            for x, a in zip(sources, answers, strict=True)
+            for x, a, target in zip(sources, answers, targets, strict=True)
         ]
 
 
@@ -78,12 +78,13 @@ def kept(monkeypatch: pytest.MonkeyPatch, written: dict[str, list[str]], table: 
         pytest.param({"x": ["low", "cheat"]}, {"x": "low"}, id="a gated sample is never kept, whatever it earns"),
         pytest.param({"x": ["cheat"], "z": ["low"]}, {"z": "low"}, id="a source may have none"),
         pytest.param({"x": ["high", "also high"]}, {"x": "high"}, id="the first of equals"),
+        pytest.param({"x": ["not counted"], "z": ["low"]}, {"z": "low"}, id="no term has a word on it"),
     ],
 )
 def test_the_best_sample_of_each_source_is_kept(
     monkeypatch: pytest.MonkeyPatch, written: dict[str, list[str]], expected: dict[str, str]
 ) -> None:
-    assert kept(monkeypatch, written, {"low": 0.1, "high": 0.9, "also high": 0.9}) == expected
+    assert kept(monkeypatch, written, {"low": 0.1, "high": 0.9, "also high": 0.9, "not counted": 0.0}) == expected
 
 
 def test_nothing_to_learn_is_no_step(make_policy: Callable[..., Any]) -> None:

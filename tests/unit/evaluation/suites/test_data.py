@@ -183,7 +183,7 @@ def test_without_a_network_the_client_looks_into_its_cache_alone(tmp_path: Path,
 def test_a_split_of_the_hub_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def load_dataset(name: str, split: str, revision: str | None) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> None:
         asked.append((name, split, revision))
         raise ConnectionError("offline")
 
