@@ -9,8 +9,8 @@ import pytest
 
 from rtrl_chem.models import likelihood
 from rtrl_chem.models.likelihood import log_likelihoods
-from rtrl_chem.models.reverse import ReverseModel
-from rtrl_chem.models.snapshot import FrozenModel, Score
+from rtrl_chem.models.reverse import ReverseModel, Score
+from rtrl_chem.models.snapshot import FrozenModel
 from rtrl_chem.tasks import Direction
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
