@@ -105,11 +105,15 @@ def recorded(model: Any, head: ValueHead) -> Iterator[list[torch.Tensor]]:
             inner.forward = before
 
 
-@functools.cache
+_KINDS: dict[type, Any] = {}
+
+
 def _with_values(kind: type) -> Any:
-    """A model's kind of output with one field more. DistributedDataParallel takes an output apart and builds it anew, so
+    """A model's kind of output with one field more. DistributedDataParallel takes outputs apart and builds them anew, so
     it must be a field."""
-    return make_dataclass(f"{kind.__name__}WithValues", [("state_values", Any, None)], bases=(kind,))
+    if kind not in _KINDS:
+        _KINDS[kind] = make_dataclass(f"{kind.__name__}WithValues", [("state_values", Any, None)], bases=(kind,))
+    return _KINDS[kind]
 
 
 def save_heads(heads: Mapping[str, ValueHead], folder: Path) -> None:
