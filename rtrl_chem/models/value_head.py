@@ -109,7 +109,7 @@ _KINDS: dict[type, Any] = {}
 
 
 def _with_values(kind: type) -> Any:
-    """A model's kind of output with one field more. DistributedDataParallel takes outputs apart and builds them anew, so
+    """A model's kind of output with one field more. DistributedDataParallel takes outputs apart and builds them anew:
     it must be a field."""
     if kind not in _KINDS:
         _KINDS[kind] = make_dataclass(f"{kind.__name__}WithValues", [("state_values", Any, None)], bases=(kind,))
