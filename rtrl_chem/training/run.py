@@ -18,11 +18,13 @@ from rtrl_chem.evaluation.held_out import (
     build_validation,
     read_training_items,
 )
+from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
 from rtrl_chem.evaluation.summary import GUARD, summarise, table
 from rtrl_chem.models.policy import load_policy, save_policy
 from rtrl_chem.models.processes import calm_libraries, processes
+from rtrl_chem.reporting.hack_report import write_hack_report
 from rtrl_chem.tasks import Task, load_task
 from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.model_card import model_card
@@ -133,8 +135,20 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
         )
         display.console.print(table(summary))
     (folder.path / "model" / "README.md").write_text(model_card(config, summary), encoding="utf8")
+    _report_hacks(run, task)
     display.say(_time_shares(run.state))
+    if run.state.stopped:
+        display.say(f"stopped early: {run.state.stopped}")
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+
+
+def _report_hacks(run: Run, task: Task) -> None:
+    done = plan(run.config)[: run.state.phases_done]
+    names = list(dict.fromkeys(phase.folder(run.folder.path).name for phase in done))
+    report = write_hack_report(run.folder.path, names, task, opsin_referee(run.config.evaluation.referee))
+    if report is not None:
+        n = len(report.suspects)
+        run.display.say(f"hack_report.md: verdicts over time, and the {n} most rewarded outputs that look suspicious")
 
 
 def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""What a run folder says, put into words: reports as JSON and Markdown."""
