@@ -26,6 +26,8 @@ from rtrl_chem.tasks import Direction
 __all__ = ["app", "main"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+runs_app = typer.Typer(add_completion=False)
+app.add_typer(runs_app, name="runs")
 # A wrong call, in every version of typer: with click, or with its own copy of click.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -188,6 +190,56 @@ def metrics(
             processes=processes,
         )
         measure_saved(request, as_json)
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs(
+    context: typer.Context,
+    root: Annotated[Path, typer.Option("--in", metavar="DIR", help="The folder that holds the runs.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List runs: state, step, round-trip consistency and gain. `runs compare A B` puts two side by side."""
+    if context.invoked_subcommand is None:
+        with _errors_on_one_line(debug):
+            from rtrl_chem.reporting.runs import list_runs
+
+            list_runs(root, as_json=as_json)
+
+
+@runs_app.command("compare")
+def compare_two_runs(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Where the configs of two runs differ, and what they measured, side by side."""
+    with _errors_on_one_line(debug):
+        from rtrl_chem.reporting.runs import compare_runs
+
+        compare_runs(a, b, as_json=as_json)
+
+
+@app.command()
+def score(
+    config: ConfigPath,
+    pairs: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="JSON Lines: source, output; optional direction, target.")
+    ],
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="PATH", help="The frozen reverse model; default: the config's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Instead of stdout.")] = None,
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Say what a config's reward makes of given pairs, and why: a JSON line for each."""
+    with _errors_on_one_line(debug):
+        loaded = load_config(config, overrides or [])
+        from rtrl_chem.evaluation.score_pairs import score_pairs
+
+        score_pairs(loaded, pairs, model, out)
 
 
 @app.command()

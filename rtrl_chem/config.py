@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
@@ -41,16 +41,20 @@ from rtrl_chem.rewards.options import (
     OPTIONS,
     FormatReward,
     LikelihoodReward,
+    RefereeReward,
     Rewards,
+    fit_problems,
     read_user_rewards,
     reward_names,
 )
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
+    "CORPUS_KEYS",
     "Closed",
     "Config",
     "CorpusConfig",
+    "CorpusKey",
     "DataConfig",
     "EvaluationConfig",
     "FormatReward",
@@ -110,6 +114,8 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
+CorpusKey = Literal["molecules", "outputs", "pairs"]
+CORPUS_KEYS: tuple[CorpusKey, ...] = get_args(CorpusKey)
 Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 
@@ -134,6 +140,10 @@ class ModelConfig(Closed):
     """Name of the GGUF file inside the model's folder."""
     lora: dict[str, Any] | None = None
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
+
+
+# A referee may be a model, and its options stand in a module that this one imports.
+RefereeReward.model_rebuild(_types_namespace={"ModelConfig": ModelConfig})
 
 
 class CorpusConfig(Closed):
@@ -209,7 +219,7 @@ class DataConfig(Closed):
     """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
-    def corpora(self, key: Literal["molecules", "outputs", "pairs"]) -> tuple[CorpusConfig, ...]:
+    def corpora(self, key: CorpusKey) -> tuple[CorpusConfig, ...]:
         """What stands under a key as a list, empty where there is nothing; columns and format filled in from above."""
         given = getattr(self, key) or ()
         listed = (CorpusConfig(path=given),) if isinstance(given, str) else given
@@ -311,6 +321,11 @@ class Config(Closed):
         default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward())
     )
     """Terms of the reward, see docs/rewards.md. A term that is left out of a given mapping is off."""
+    ungated: Annotated[
+        tuple[Literal["COPIED_SOURCE", "LEAKED_SOURCE"], ...],
+        BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given),
+    ] = ()
+    """Verdicts that are counted and not punished. For experiments on what a model does that may cheat."""
     trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
     """Fields of TRL's GRPOConfig (rloo: RLOOConfig; sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields
     of GRPOConfig), passed through."""
@@ -462,6 +477,7 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     ("data", "streaming"): StreamingConfig,
     ("ppo",): PPOOptions,
     ("evaluation",): EvaluationConfig,
+    ("rewards", "referee", "model"): ModelConfig,
     ("supervised",): SupervisedConfig,
     ("synthetic",): SyntheticConfig,
     ("guards",): GuardsConfig,
@@ -507,7 +523,7 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     for section, check in checks:
         if isinstance(raw.get(section), dict):
             problems += check(raw[section])
-    problems += regime_problems(raw, algorithm)
+    problems += _fit_problems(raw) + regime_problems(raw, algorithm)
     if raw.get("ppo") is not None and algorithm != "ppo":
         problems.append(f"ppo: is of algorithm: ppo, not of {algorithm}; leave it out")
     return problems + _reference_problems(raw.get("model"), raw.get("trainer", {}), algorithm)
@@ -538,8 +554,16 @@ def _task_problems(task: Any) -> list[str]:
     return []
 
 
+def _fit_problems(raw: Mapping[Any, Any]) -> list[str]:
+    """Rewards that mean nothing for the task."""
+    task, rewards = raw.get("task"), raw.get("rewards")
+    if not isinstance(rewards, dict) or not isinstance(task, str) or _task_problems(task):
+        return []
+    return fit_problems(rewards, load_task(task)) if task.strip() else []
+
+
 def _data_problems(data: Mapping[str, Any], algorithm: str | None, regimes: tuple[str, ...]) -> list[str]:
-    if all(data.get(key) is None for key in ("molecules", "outputs", "pairs")):
+    if all(data.get(key) is None for key in CORPUS_KEYS):
         return ["data: names no data; give molecules, outputs or pairs"]
     if data.get("pairs") is not None:
         return []
@@ -558,7 +582,7 @@ def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
     if data.get("curriculum") is not None:
         problems.append("data.curriculum: cannot be with data.streaming; prepare the corpus (rtrl-chem prepare)")
     named = evaluation if isinstance(evaluation, dict) else {}
-    if all(named.get(key) is None for key in ("pairs", "molecules", "outputs")):
+    if all(named.get(key) is None for key in CORPUS_KEYS):
         problems.append(
             "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs, or "
             "evaluation.molecules or evaluation.outputs"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtrl_chem.data.pool import Mixture, Pool
+from rtrl_chem.data.pool import Column, Mixture, PairColumns, Pool
 from rtrl_chem.data.stream import Stream
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def _length(item: Any) -> int:
 def _draw_part(part: Any, start: int, count: int, seed: tuple[int, ...]) -> list[Any]:
     if isinstance(part, Stream):
         return part.draw(start, count, seed)
-    return [part[int(i)] for i in walk(len(part), start, count, seed)]
+    rows = walk(len(part), start, count, seed)
+    return part.take(rows) if isinstance(part, (Column, PairColumns)) else [part[int(i)] for i in rows]
 
 
 def walk(size: int, start: int, count: int, seed: tuple[int, ...]) -> NDArray[np.int64]:

@@ -87,10 +87,8 @@ def read_pairs(
     """
     sides = (task.left, task.right)
     columns = Columns(sides, fields, str(path))
-    wanted = f"a pair of {task.left.tag} and {task.right.tag}"
     if Path(path).expanduser().is_dir():
         (left_column, right_column), note = read_prepared(path, columns, split)
-        require_some(str(path), len(left_column), [], wanted)
         return Pairs(left_column, right_column, [], len(left_column), (str(path),), note=note)
     where, rows = open_rows(path, columns, format, split)
     seen: dict[tuple[str, str], None] = {}
@@ -106,7 +104,7 @@ def read_pairs(
             continue
         repaired += left.repaired or right.repaired
         seen[left.item, right.item] = None
-    require_some(where, len(seen), rejects, wanted)
+    require_some(where, len(seen), rejects, wanted=f"a pair of {task.left.tag} and {task.right.tag}")
     return Pairs(
         sources=[left for left, _ in seen],
         targets=[right for _, right in seen],

@@ -6,6 +6,7 @@ up in a memory-mapped file when they are asked for, so that a hundred million of
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -22,16 +23,28 @@ __all__ = ["Column", "Mixture", "PairColumns", "Pool", "change", "count", "parts
 
 T = TypeVar("T")
 NONE: NDArray[np.int64] = np.zeros(0, np.int64)
+# A look at one string may map a hundred kilobytes around it.
+TAKEN_AT_ONCE = 256
 
 
 class Column(Sequence[str]):
-    """The strings of an Arrow column without the rows that were taken out, or a choice of them. Nothing is copied."""
+    """The strings of an Arrow column without the rows that were taken out, or a choice of them. Nothing is copied.
+
+    Pages of the file that were looked at would count as memory of the process until the system is short of it. So that
+    memory is flat, and seen to be, they are given back: the system still caches them.
+    """
 
     def __init__(
-        self, strings: pa.ChunkedArray, gone: NDArray[np.int64] = NONE, chosen: NDArray[np.int64] | None = None
+        self,
+        strings: pa.ChunkedArray,
+        maps: Sequence[mmap.mmap] = (),
+        gone: NDArray[np.int64] = NONE,
+        chosen: NDArray[np.int64] | None = None,
     ) -> None:
-        """`gone`: sorted numbers of the rows that are left out; `chosen`: which of the others there are, in order."""
+        """`maps`: the files that hold the strings; `gone`: sorted numbers of the rows that are left out; `chosen`:
+        which of the others there are, in order."""
         self._strings = strings
+        self._maps = maps
         self._gone = gone
         self._left_before = gone - np.arange(len(gone))  # how many rows that are left stand before each that is gone
         self._chosen = chosen
@@ -58,6 +71,20 @@ class Column(Sequence[str]):
             texts = chunk.to_pylist()
             yield from (texts if last == first else (texts[i] for i in np.flatnonzero(keep)))
             start += len(chunk)
+            self._give_back()
+
+    def take(self, indices: NDArray[np.int64]) -> list[str]:
+        """The items at these places."""
+        texts: list[str] = []
+        for start in range(0, len(indices), TAKEN_AT_ONCE):
+            texts += [self[int(i)] for i in indices[start : start + TAKEN_AT_ONCE]]
+            self._give_back()
+        return texts
+
+    def _give_back(self) -> None:
+        if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            for one in self._maps:
+                one.madvise(mmap.MADV_DONTNEED)
 
     def _row(self, index: int) -> int:
         if self._chosen is not None:
@@ -70,13 +97,18 @@ class Column(Sequence[str]):
         import pyarrow.compute as pc
 
         wanted = pa.array(sorted(texts), self._strings.type)
-        return np.asarray(pc.indices_nonzero(pc.is_in(self._strings, value_set=wanted)), np.int64)
+        found, start = [NONE], 0
+        for chunk in self._strings.iterchunks():
+            found.append(start + np.asarray(pc.indices_nonzero(pc.is_in(chunk, value_set=wanted)), np.int64))
+            start += len(chunk)
+            self._give_back()
+        return np.concatenate(found)
 
     def without_rows(self, rows: NDArray[np.int64]) -> Column:
         """The same column with these rows taken out as well. ValueError once a choice was made."""
         if self._chosen is not None:
             raise ValueError("rows are taken out before a choice is made among the others")
-        return Column(self._strings, np.union1d(self._gone, rows))
+        return Column(self._strings, self._maps, np.union1d(self._gone, rows))
 
     def without(self, texts: Iterable[str]) -> Column:
         """The column without these texts."""
@@ -84,7 +116,8 @@ class Column(Sequence[str]):
 
     def choose(self, chosen: NDArray[np.int64]) -> Column:
         """Only the items at these places of this column."""
-        return Column(self._strings, self._gone, chosen if self._chosen is None else self._chosen[chosen])
+        chosen = chosen if self._chosen is None else self._chosen[chosen]
+        return Column(self._strings, self._maps, self._gone, chosen)
 
 
 @dataclass(frozen=True)
@@ -109,6 +142,10 @@ class PairColumns(Sequence[tuple[str, str]]):
         """The pairs whose left (0) or right (1) side is one of these, in order."""
         rows = np.setdiff1d((self.left, self.right)[side].rows_of(set(texts)), self.left._gone)
         return list(zip(*(column._strings.take(rows).to_pylist() for column in (self.left, self.right)), strict=True))
+
+    def take(self, indices: NDArray[np.int64]) -> list[tuple[str, str]]:
+        """The pairs at these places."""
+        return list(zip(self.left.take(indices), self.right.take(indices), strict=True))
 
     def without(self, left: Iterable[str], right: Iterable[str]) -> PairColumns:
         """The pairs neither of whose sides is one of these."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,11 @@ def open_prepared(path: str | Path) -> PreparedCorpus:
         raise CorpusError(
             f"{path}: {MANIFEST} is of version {manifest.get('version')!r}, must be {VERSION}: prepare the corpus anew"
         )
+    try:
+        for split in manifest["splits"].values():
+            int(split["rows"]), [(shard["file"], int(shard["rows"]), shard["sha256"]) for shard in split["shards"]]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise CorpusError(f"{path}: {MANIFEST} does not list the corpus's files: prepare it anew") from None
     return PreparedCorpus(folder, manifest)
 
 
@@ -93,20 +99,29 @@ class PreparedCorpus:
     def table(self, split: str = "train", columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of a split in corpus order, memory-mapped: all columns, or only those named.
 
-        Errors as for `shards`; CorpusError too if the cache cannot be written.
+        Errors as for `shards`; CorpusError too if the split is empty or the cache cannot be written.
         """
-        return _mapped(self.shards(split), None if columns is None else list(columns))
+        return _table(self._maps(split, None if columns is None else list(columns)))
 
     def column(self, name: str, split: str = "train") -> Column:
         """The texts of one column. Errors as for `table`; CorpusError too if the column holds something else."""
         import pyarrow as pa
 
-        strings = self.table(split, [name]).column(name)
+        maps = self._maps(split, [name])
+        strings = _table(maps).column(name)
         is_text = pa.types.is_string(strings.type) or pa.types.is_large_string(strings.type)
         if not is_text or strings.null_count:
             held = f"{strings.null_count} rows without a value" if is_text else f"{strings.type} instead of text"
             raise CorpusError(f"{self.folder}: column {name!r} of split {split!r} holds {held}: prepare it anew")
-        return Column(strings)
+        return Column(strings, maps)
+
+    def _maps(self, split: str, columns: list[str] | None) -> list[mmap.mmap]:
+        """The Arrow files that hold these columns, mapped; written first if this is the first time."""
+        listed = zip(self.shards(split), self.manifest["splits"][split]["shards"], strict=True)
+        filled = [file for file, shard in listed if shard["rows"]]  # `datasets` fails on a file without rows
+        if not filled:
+            raise CorpusError(f"{self.folder}: split {split!r} is empty: it must hold at least one row")
+        return [_map(file) for file in _arrow_files(filled, columns)]
 
     def fingerprint(self, split: str = "train") -> str:
         """sha256 over the checksums of a split's files, as hex: equal exactly when their bytes are."""
@@ -127,7 +142,19 @@ def _check_shard(file: Path, rows: int) -> None:
         raise CorpusError(f"{file} has {found:,} rows, {MANIFEST} says {rows:,}: copy it again, or prepare anew")
 
 
-def _mapped(shards: Sequence[Path], columns: list[str] | None) -> pa.Table:
+def _map(file: str) -> mmap.mmap:
+    with open(file, "rb") as handle:
+        return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _table(maps: Sequence[mmap.mmap]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.concat_tables([pa.ipc.open_stream(pa.py_buffer(one)).read_all() for one in maps])
+
+
+def _arrow_files(shards: Sequence[Path], columns: list[str] | None) -> list[str]:
+    """The files in the cache of `datasets` that hold these columns. Of several processes one writes them."""
     import datasets
 
     try:
@@ -143,7 +170,7 @@ def _mapped(shards: Sequence[Path], columns: list[str] | None) -> pa.Table:
             f"{shards[0].parent} cannot be made ready for reading at random ({_line(error.__cause__ or error)}): its "
             "text must fit on the disk of the cache; set HF_DATASETS_CACHE to another folder"
         ) from error
-    return found.data.table
+    return [entry["filename"] for entry in found.cache_files]
 
 
 def _line(error: BaseException) -> str:

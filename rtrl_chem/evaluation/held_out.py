@@ -14,7 +14,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
-    from rtrl_chem.config import Config, CorpusConfig, DataConfig
+    from rtrl_chem.config import Config, CorpusConfig, CorpusKey, DataConfig
 
 __all__ = [
     "HeldOut",
@@ -42,7 +42,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Key = Literal["molecules", "outputs", "pairs"]
 
 # Of a small corpus only this share is set aside, whatever `evaluation.size` says.
 MAX_SHARE = 0.2
@@ -176,7 +175,7 @@ def read_training_items(
     `on_read` gets each file as it was read, with its rejects; one that is streamed is not read yet.
     """
 
-    def read(key: Key, split: str = "train") -> Pool[Any]:
+    def read(key: CorpusKey, split: str = "train") -> Pool[Any]:
         found = []
         for corpus in config.data.corpora(key):
             found.append(_read_one(config.data, corpus, task, key, split))
@@ -188,7 +187,7 @@ def read_training_items(
 
 
 def _read_one(
-    data: DataConfig, corpus: CorpusConfig, task: Task, key: Key, split: str = "train"
+    data: DataConfig, corpus: CorpusConfig, task: Task, key: CorpusKey, split: str = "train"
 ) -> Corpus | Pairs | Stream:
     fields = (corpus.field, corpus.output_field)
     if key == "pairs":
@@ -249,7 +248,7 @@ def _set_aside(training: TrainingItems, config: Config, task: Task) -> HeldOut:
     """Held-out items from the training data: pairs if there are any, for they have labels, else both corpora."""
     size = config.evaluation.size
 
-    def choose(key: Key, pool: Pool[Any], by: Callable[[Any], str] = str) -> list[Any]:
+    def choose(key: CorpusKey, pool: Pool[Any], by: Callable[[Any], str] = str) -> list[Any]:
         if validation := _validation(config, task, key):
             return take_by_hash(chain.from_iterable(validation), size, by)
         return _choose(parts_of(pool), size, by) if count(pool) else []
@@ -264,7 +263,7 @@ def _set_aside(training: TrainingItems, config: Config, task: Task) -> HeldOut:
     return _unlabelled(forward, reverse, f"set aside of {len(training):,} training items")
 
 
-def _validation(config: Config, task: Task, key: Key) -> list[Any]:
+def _validation(config: Config, task: Task, key: CorpusKey) -> list[Any]:
     """The validation splits of the prepared corpora that `data` names."""
     return [
         _items(_read_one(config.data, corpus, task, key, "validation"))

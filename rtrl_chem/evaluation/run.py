@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from rtrl_chem.config import ModelConfig
 from rtrl_chem.data.bundled import is_bundled
+from rtrl_chem.errors import ConfigError
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.files import read_json
 from rtrl_chem.evaluation.held_out import HeldOut, build_held_out, held_out_items
@@ -20,6 +21,7 @@ from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.measure import Metrics
 from rtrl_chem.evaluation.tables import metrics_table
 from rtrl_chem.models.origin import style_of_run
+from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task, load_task
 
 if TYPE_CHECKING:
@@ -37,12 +39,14 @@ def evaluate(
     Files go to `out/{forward,reverse}/`; `out` defaults to `evaluations/MODEL`. Raises what reading data and loading
     the model raise: ConfigError, CorpusError, ModelError.
     """
+    if model is not None and model != config.model.path and (problem := model_problem(model)):
+        raise ConfigError(problem)
     task = load_task(config.task)
     held_out = _held_out(config, task)
     policy = load_for_evaluation(config, model, task)
     # Loading the model has told the processes apart: one of them speaks.
     console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
-    console.print(f"held-out items: {held_out.origin}", markup=False)
+    console.print(f"held-out items: {held_out.origin}", markup=False, soft_wrap=True)
     out = out or Path("evaluations") / _slug(model or config.model.path)
     journal = _journal(policy, config, model or config.model.path, out)
     with progress_bar(console) as on_progress:
@@ -50,7 +54,7 @@ def evaluate(
     journal.remove()
     if found:
         console.print(metrics_table(found, task))
-        console.print(f"written to {out}", markup=False)
+        console.print(f"written to {out}", markup=False, soft_wrap=True)
     return found
 
 

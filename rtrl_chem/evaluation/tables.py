@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rtrl_chem.evaluation.measure import Metrics, Unit, Value, route
+from rtrl_chem.evaluation.measure import DETAILS, Metrics, Unit, Value, route
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def table(summary: Summary) -> Table:
 
 
 def _add_changes(shown: Table, changes: Changes) -> None:
-    for change in changes.metrics.values():
+    for name, change in changes.metrics.items():
+        if name in DETAILS:
+            continue
         cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
         # Text, because rich would take the brackets of an interval for markup.
         shown.add_row(Text(change.label), *map(Text, cells))
@@ -63,8 +65,9 @@ def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
     shown = _empty(f"{task.name}: evaluation", ("value", f"{confidence:.0%} CI"))
     for direction, found in metrics.items():
         _start_section(shown, direction, route(task, direction), found.n)
-        for value in found.values.values():
-            shown.add_row(Text(value.label), Text(_number(value.value, value.unit)), Text(_interval(value)))
+        for name, value in found.values.items():
+            if name not in DETAILS:
+                shown.add_row(Text(value.label), Text(_number(value.value, value.unit)), Text(_interval(value)))
     return _with_notes(shown, metrics)
 
 
@@ -76,7 +79,10 @@ def saved_table(measured: Measured, title: str) -> Table:
     for found in measured.metrics.values():
         cells = (_number(found.value, found.unit), _bounds(found), f"{found.n:,}", found.denominator)
         shown.add_row(Text(found.label), *map(Text, cells))
-    return _captioned(shown, measured.not_measured)
+    notes = [
+        f"no interval: {name} ({found.no_interval})" for name, found in measured.metrics.items() if found.no_interval
+    ]
+    return _captioned(shown, measured.not_measured, notes)
 
 
 def guard_table(title: str, guarded: Guarded) -> Table:
@@ -116,8 +122,8 @@ def _bounds(found: Estimate) -> str:
     return f"[{_number(found.low, found.unit)}, {_number(found.high, found.unit)}]"
 
 
-def _captioned(shown: Table, not_measured: Mapping[str, str]) -> Table:
-    notes = [f"not measured: {name} ({reason})" for name, reason in not_measured.items()]
+def _captioned(shown: Table, not_measured: Mapping[str, str], more: Iterable[str] = ()) -> Table:
+    notes = [*more, *(f"not measured: {name} ({reason})" for name, reason in not_measured.items())]
     shown.caption = Text("\n".join(notes)) if notes else None
     return shown
 
@@ -149,7 +155,7 @@ def _with_notes(shown: Table, directions: Mapping[Direction, Changes] | Mapping[
 def _number(value: float, unit: Unit) -> str:
     if unit == "share":
         return f"{100 * value:.1f}%"
-    return f"{value:.3f}" if unit == "similarity" else f"{value:.2f}"
+    return f"{value:.3f}" if unit in ("similarity", "nats") else f"{value:.2f}"
 
 
 def _interval(value: Value) -> str:

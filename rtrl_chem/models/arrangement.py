@@ -26,7 +26,7 @@ from rtrl_chem.models.snapshot import (
 from rtrl_chem.models.value_head import ValueHead
 from rtrl_chem.tasks import Direction
 
-__all__ = ["Judge", "Policy", "TwoAdapters", "TwoModels"]
+__all__ = ["Current", "Judge", "Policy", "TwoAdapters", "TwoModels"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,20 @@ class Policy:
 
 
 @dataclass
+class Current:
+    """The policy of a direction as it is whenever it is asked, in the place of a snapshot."""
+
+    def __init__(self, policy: Policy, direction: Direction) -> None:
+        self.policy = policy
+        self.direction = direction
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """The model that writes in the direction, in evaluation mode."""
+        with self.policy.along(self.direction) as one, FrozenModel(one.model).active() as model:
+            yield model
+
+
 class TwoAdapters(Policy):
     """One base with an adapter for each direction. The one that is needed is live, the other beside it is frozen and
     judges; they change places."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,10 @@ def recorded(model: Any, head: ValueHead) -> Iterator[list[torch.Tensor]]:
     @functools.wraps(plain)
     def forward(*args: Any, **kwargs: Any) -> Any:
         output = plain(*args, **kwargs)
-        output["state_values"] = head(states.pop())
-        seen.append(output["state_values"])
-        return output
+        values = head(states.pop())
+        seen.append(values)
+        kind: Any = type(output)
+        return _with_values(kind)(**output, state_values=values)
 
     before = inner.__dict__.get("forward")
     hook = inner.base_model.register_forward_hook(lambda module, args, found: states.append(found.last_hidden_state))
@@ -102,6 +104,13 @@ def recorded(model: Any, head: ValueHead) -> Iterator[list[torch.Tensor]]:
         del inner.forward
         if before is not None:
             inner.forward = before
+
+
+@functools.cache
+def _with_values(kind: Any) -> Any:
+    """A model's kind of output with one field more. DistributedDataParallel takes an output apart and builds it anew,
+    so it must be a field."""
+    return make_dataclass(f"{kind.__name__}WithValues", [("state_values", Any, None)], bases=(kind,))
 
 
 def save_heads(heads: Mapping[str, ValueHead], folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""What a run folder says, put into words: reports as JSON and Markdown."""
+"""What a run left behind, for people: lists, comparisons, reports."""

@@ -10,13 +10,14 @@ a source (no label, say) is left out of the sum for all of its outputs.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rtrl_chem.config import Rewards
 from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
+from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.rewards.registry import WeightedTerm, build_terms
 from rtrl_chem.rewards.terms import Batch, Term
 from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
@@ -70,11 +71,19 @@ class RoundTripReward:
 
     __name__ = "round_trip"
 
-    def __init__(self, codec: Codec, direction: Direction, reverse: ReverseModel, rewards: Rewards) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        direction: Direction,
+        reverse: ReverseModel,
+        rewards: Rewards,
+        ungated: Collection[str] = (),
+    ) -> None:
         self.codec = codec
         self.direction = direction
         self.reverse = reverse
         self.terms = build_terms(rewards)
+        self.passing = {Verdict.OK, *map(Verdict, ungated)}
         self.stopwatch = Stopwatch()
         self._undrained: list[Judged] = []
 
@@ -96,7 +105,7 @@ class RoundTripReward:
         outputs = tuple(answer.text for answer in answers)
         labels = tuple(targets) if targets is not None else (None,) * len(sources)
         samples = Batch(self.codec.task, self.direction, tuple(sources), outputs, labels, self.reverse)
-        passed = [i for i, one in enumerate(judgements) if one.verdict is Verdict.OK]
+        passed = [i for i, one in enumerate(judgements) if one.verdict in self.passing]
         batch = samples.take(passed)
         columns = {one.name: self._timed(one, samples, batch, passed) for one in self.terms}
         scores = dict(zip(passed, batch.scores, strict=True)) if batch.was_scored else {}
@@ -135,6 +144,11 @@ class RoundTripReward:
             tokens=score.tokens if score else None,
         )
 
+    def _degenerate(self, judged: list[Judged]) -> dict[str, float]:
+        """What the rates of the verdicts do not say."""
+        found = asdict(measure_degenerate(judged, self.codec.task.output(self.direction).is_structure))
+        return {f"degenerate/{name}": value for name, value in found.items() if name not in ("empty", "truncated")}
+
     def __call__(
         self,
         *,
@@ -149,7 +163,7 @@ class RoundTripReward:
         self._undrained += judged
         log_metric = trl.get("log_metric")
         if log_metric:
-            for name, value in summary(judged).items():
+            for name, value in (summary(judged) | self._degenerate(judged)).items():
                 log_metric(name, value)
         return [one.reward for one in judged]
 

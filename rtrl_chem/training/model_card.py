@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtrl_chem import __version__
-from rtrl_chem.config import Config
+from rtrl_chem.config import CORPUS_KEYS, Config
 from rtrl_chem.evaluation.summary import Summary
 
 __all__ = ["model_card"]
@@ -40,7 +40,7 @@ def model_card(config: Config, summary: Summary | None) -> str:
 def _data(config: Config) -> dict[str, object]:
     """The section `data`; of a mixture, each path with its weight."""
     section: dict[str, object] = config.data.model_dump()
-    for key in ("molecules", "outputs", "pairs"):
+    for key in CORPUS_KEYS:
         if isinstance(getattr(config.data, key), tuple):
             section[key] = ", ".join(f"{one.path} (weight {one.weight:g})" for one in getattr(config.data, key))
     return section

@@ -118,11 +118,18 @@ class RoundTripRollouts(_Trainer):
             self.round_trip.stopwatch.add("rollout", start)
 
     def _get_per_token_logps_and_entropies(
-        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, **rest: Any
+        self,
+        model: Any,
+        input_ids: Any,
+        attention_mask: Any,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **rest: Any,
     ) -> Any:
-        found = self._shared(model, input_ids, attention_mask, logits_to_keep, **rest)
+        these = (model, input_ids, attention_mask, logits_to_keep)
+        found = self._shared(*these, batch_size=batch_size, **rest)
         if found is None:
-            return self._plain(model, input_ids, attention_mask, logits_to_keep, **rest)
+            return self._plain(*these, batch_size=batch_size, **rest)
         return found[0], found[1], None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:

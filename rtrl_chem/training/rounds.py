@@ -15,6 +15,7 @@ from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.passthrough import SAMPLING, trainer_fields
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
+from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
 from rtrl_chem.training.checkpoints import drop_checkpoint, save_checkpoint
@@ -83,7 +84,7 @@ def _run_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
             return _sft(run, phase, policy), []
         if phase.kind is Kind.SYNTHETIC:
             return _synthetic(run, phase, policy), []
-        rewards = {direction: _reward(run, direction, policy) for direction in phase.directions}
+        rewards = {direction: _reward(run, phase, direction, policy) for direction in phase.directions}
         algorithm = _ALGORITHMS[run.config.algorithm]
         result, samples = algorithm(run, phase, policy, rewards)
     for reverse in (reward.reverse for reward in rewards.values()):
@@ -93,10 +94,11 @@ def _run_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
     return result, samples
 
 
-def _reward(run: Run, direction: Direction, policy: Policy) -> RoundTripReward:
+def _reward(run: Run, phase: Phase, direction: Direction, policy: Policy) -> RoundTripReward:
     judge = run.policy.judge(direction)
-    reverse = ReverseModel(judge.snapshot, judge.codec, direction, run.config.evaluation.max_batch_tokens)
-    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards)
+    batch, longest = run.config.evaluation.max_batch_tokens, run.config.max_new_tokens
+    reverse = ReverseModel(judge.snapshot, judge.codec, direction, batch, longest, phase.seed)
+    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards, run.config.ungated)
 
 
 def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[PhaseResult, Samples]:
@@ -233,7 +235,13 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
     checkpoint = folder / f"checkpoint-{phase.first_step + phase.steps}"
     earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
     run.state.phases_done = phase.index + 1
-    named = {"round": phase.round, "direction": phase.way, "kind": str(phase.kind), "samples_kept": len(everyone)}
+    named: dict[str, Any] = {
+        "round": phase.round,
+        "direction": phase.way,
+        "kind": str(phase.kind),
+        "samples_kept": len(everyone),
+        "degenerate": _degenerate(run, phase, [one for _, one in everyone]),
+    }
     run.state.phases.append(named | asdict(result))
     if processes().is_main_process:
         if everyone:
@@ -250,3 +258,13 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
         else:
             change = f", loss {-result.reward_first:.3f} -> {-result.reward_last:.3f}"
     run.display.say(f"  {result.steps} steps in {result.seconds:.0f} s{change}")
+
+
+def _degenerate(run: Run, phase: Phase, samples: list[Judged]) -> dict[str, dict[str, float]]:
+    """How degenerate the phase's outputs are, by direction."""
+    found = {}
+    for way in phase.directions:
+        structures = run.policy.codec.task.output(way).is_structure
+        if own := [one for one in samples if one.direction is way]:
+            found[str(way)] = asdict(measure_degenerate(own, structures))
+    return found

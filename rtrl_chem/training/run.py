@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from transformers import set_seed
 
-from rtrl_chem.config import Config
+from rtrl_chem.config import CORPUS_KEYS, Config
 from rtrl_chem.data import Corpus, Pairs, Reject, write_rejects
+from rtrl_chem.data.prepared import is_prepared, open_prepared
+from rtrl_chem.errors import ResumeError
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.held_out import (
     HeldOut,
@@ -51,7 +53,8 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     data = _read_data(config, task, display)
     earlier = folder.state() if resume else State()
     if not earlier.phases_done:
-        earlier = State()  # nothing is kept of a run without one finished phase
+        earlier = State(corpora=_fingerprints(config))  # nothing is kept of a run without one finished phase
+    _check_corpora(config, earlier)
     checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     if config.evaluation.guard:
@@ -63,6 +66,21 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
         write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
     _measure_and_train(Run(config, policy, data.items, folder, earlier, display), data, task)
+
+
+def _fingerprints(config: Config) -> dict[str, str]:
+    """Those of the prepared corpora that the run draws from, by path."""
+    paths = [one.path for key in CORPUS_KEYS for one in config.data.corpora(key) if is_prepared(one.path)]
+    return {path: open_prepared(path).fingerprint() for path in paths}
+
+
+def _check_corpora(config: Config, earlier: State) -> None:
+    """ResumeError if a corpus is no longer what the run began with: its order would be another."""
+    for path, fingerprint in _fingerprints(config).items():
+        if earlier.corpora.get(path) != fingerprint:
+            raise ResumeError(
+                f"--resume: {path} was prepared anew after the run was started; restore it or start a new run"
+            )
 
 
 class _Data(NamedTuple):

@@ -32,7 +32,8 @@ CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
 
 @dataclass
 class State:
-    """How far a run has come: finished phases, the checkpoint to go on from, and what each phase did.
+    """How far a run has come: finished phases, the checkpoint to go on from, what each phase did, and the fingerprints
+    of the prepared corpora it draws from.
 
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
     `good` is the checkpoint that they go back to, `stopped` why they ended the run.
@@ -42,6 +43,7 @@ class State:
     checkpoint: str | None = None
     finished: bool = False
     phases: list[dict[str, Any]] = field(default_factory=list)
+    corpora: dict[str, str] = field(default_factory=dict)
     closed: int = 0
     stages: list[dict[str, Any]] = field(default_factory=list)
     good: str | None = None

@@ -19,7 +19,6 @@ from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
-from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.trainers import LogOf, run_trainer
@@ -76,8 +75,8 @@ def best_of(
     targets: Sequence[str | None] | None = None,
     **generation: Any,
 ) -> tuple[list[Judged], list[Judged]]:
-    """(the best sample of each source, every sample), by reward; sources without an `OK` sample, or without any term
-    that has a word on them, have no best. `targets` are their labels, None where there is none."""
+    """(the best sample of each source, every sample), by reward; a source without a sample that passes, or that no
+    term has a word on, has no best. `targets` are their labels, None where there is none."""
     start = time.perf_counter()
     answers = generate(policy.model, policy.codec, reward.direction, sources, seed=seed, **generation)
     reward.stopwatch.add("rollout", start)
@@ -86,7 +85,7 @@ def best_of(
     judged = reward.judge([sources[i] for i, _ in flat], [answer for _, answer in flat], [labels[i] for i, _ in flat])
     best: dict[str, Judged] = {}
     for one in judged:
-        usable = one.verdict is Verdict.OK and one.counted
+        usable = one.verdict in reward.passing and one.counted
         if usable and (one.source not in best or one.reward > best[one.source].reward):
             best[one.source] = one
     return list(best.values()), judged

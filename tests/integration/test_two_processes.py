@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rtrl_chem.cli import main
+from rtrl_chem.evaluation.files import read_predictions
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +52,9 @@ def test_two_processes_leave_the_run_folder_of_one(write_config_in: Callable[...
     assert done.returncode == 0, done.stderr
     one, two = (folder / "run" for folder in folders.values())
     assert files(two) == files(one)
+    before = [read_predictions(run / "evaluation/before/forward/predictions.jsonl") for run in (one, two)]
+    assert [p.output for p in before[0]] == [p.output for p in before[1]]
+    assert [p.nats for p in before[0]] == pytest.approx([p.nats for p in before[1]], abs=1e-3)
     for phase in ("00-forward", "00-reverse"):
         rows = pq.read_table(two / "rounds" / phase / "completions.parquet").to_pylist()
         assert [row["step"] for row in rows] == [1] * 8 + [2] * 8  # 4 samples a process and step

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -317,6 +318,34 @@ def test_hub_data_set_is_read_by_id_and_split(monkeypatch: pytest.MonkeyPatch) -
         (1, ("CCO",), ""),
         (2, (), "no value for 'smiles'"),
     ]
+
+
+class FakeStream:
+    """As much of a `datasets.IterableDataset` as is used, of files that do not name their columns; it breaks off."""
+
+    column_names = None
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        return iter([{"id": 1, "smiles": "CCO"}])
+
+    def select_columns(self, names: list[str]) -> FakeStream:
+        return self
+
+    def iter(self, size: int) -> Iterator[dict[str, list[object]]]:
+        yield {"smiles": ["CCO", "CCN"]}
+        raise ConnectionError("reset by peer")
+
+
+def test_hub_data_set_is_streamed_until_the_network_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> FakeStream:
+        assert streaming
+        return FakeStream()
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    found = open_rows("org/set", Columns((MOLECULE,), (None,), "org/set"), streaming=True)[1]
+    assert [next(found).cells, next(found).cells] == [("CCO",), ("CCN",)]
+    with pytest.raises(CorpusError, match=r"Hub data set 'org/set' \(split 'train'\).*reset by peer"):
+        next(found)
 
 
 def test_hub_data_set_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

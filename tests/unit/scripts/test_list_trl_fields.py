@@ -6,7 +6,16 @@ from typing import Any, Literal, Optional
 
 import pytest
 
-from rtrl_chem.passthrough import BATCH_DEFAULTS, OWNED, OWNED_LORA, SAMPLING
+from rtrl_chem.passthrough import (
+    BATCH_DEFAULTS,
+    NOT_OF_PPO,
+    OWNED,
+    OWNED_LORA,
+    RLOO_BETA,
+    RLOO_GENERATIONS,
+    SAMPLING,
+    TRAINERS,
+)
 
 script = pytest.importorskip("list_trl_fields")
 
@@ -45,8 +54,15 @@ def test_what_the_checks_name_is_there() -> None:
     assert set(OWNED) <= set(content["GRPOConfig"]) | set(content["SFTConfig"])
     assert set(OWNED_LORA) <= set(content["LoraConfig"])
     assert set(SAMPLING) <= set(content["GRPOConfig"])
+    assert set(NOT_OF_PPO) <= set(content["GRPOConfig"])
+    assert set(TRAINERS.values()) <= set(content)
 
 
 def test_the_batch_defaults_are_those_of_trl() -> None:
     fields = script.GRPOConfig.__dataclass_fields__
     assert {name: fields[name].default for name in BATCH_DEFAULTS} == BATCH_DEFAULTS
+    of_rloo = script.RLOOConfig.__dataclass_fields__
+    assert {name: of_rloo[name].default for name in BATCH_DEFAULTS} == BATCH_DEFAULTS | {
+        "num_generations": RLOO_GENERATIONS
+    }
+    assert of_rloo["beta"].default == RLOO_BETA

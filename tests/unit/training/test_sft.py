@@ -41,6 +41,7 @@ class Rewards:
 
     def __init__(self, table: dict[str, float]) -> None:
         self.direction, self.stopwatch, self.table = FORWARD, Stopwatch(), table
+        self.passing = {Verdict.OK}
 
     def judge(self, sources: list[str], answers: list[Answer], targets: list[str | None]) -> list[Judged]:
         return [
