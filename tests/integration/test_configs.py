@@ -13,7 +13,7 @@ from rtrl_chem.config import load_config
 from rtrl_chem.training.phase import plan
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-MOLECULES = "CCO CCC CCN CCCC CCCO CC(C)O CCS CC=O CCOC CCCl C1CCCCC1 Cc1ccccc1 CC(=O)O CC#N OCCO NCCN".split()
+MOLECULES = ["CCO", "CCC", "CCN", "CCCC", "CCCO", "CC(C)O", "CCS", "CC=O", "CCOC", "CCCl", "CC#N", "OCCO", "NCCN"]
 PAIRS = {"CCBr": "bromoethane", "CCF": "fluoroethane", "CCI": "iodoethane", "CBr": "bromomethane", "CI": "iodomethane"}
 LESS = {
     "rounds": 1,
@@ -45,12 +45,8 @@ def less(name: str, folder: Path) -> list[str]:
         section, _, field = key.partition(".")
         return section in given and (not field or section in ("trainer", "evaluation") or field in given[section])
 
-    return [
-        word
-        for key, value in wanted.items()
-        if has(key)
-        for word in ("--set", f"{key}={json.dumps(str(value)) if isinstance(value, Path) else json.dumps(value)}")
-    ]
+    values = {key: str(value) if isinstance(value, Path) else value for key, value in wanted.items() if has(key)}
+    return [word for key, value in values.items() for word in ("--set", f"{key}={json.dumps(value)}")]
 
 
 @pytest.mark.parametrize("name", ["supervised", "synthetic", "combined", "joint", "adapters"])
