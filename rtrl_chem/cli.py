@@ -96,7 +96,10 @@ def evaluate(
     """Measure a model on a suite or on a config's held-out data; or compare two such measurements."""
     with _errors_on_one_line(debug):
         if compare is not None:
-            _compare(compare, what, model, task, direction, out)
+            unused = {"SUITE|CONFIG": what, "--model": model, "--data": data, "--part": parts, "--set": overrides}
+            if given := [name for name, value in unused.items() if value]:
+                raise ConfigError(f"--compare A B reads what two evaluations wrote: leave {', '.join(given)} out")
+            _compare(compare, task, direction, out)
         elif what is None or model is None:
             raise ConfigError("evaluate: give SUITE or CONFIG and --model PATH, or --compare A B")
         elif task is not None or direction is not None:
@@ -127,14 +130,10 @@ def _evaluate(
 
 def _compare(
     sides: tuple[Path, Path],
-    what: str | None,
-    model: str | None,
     task: str | None,
     direction: Direction | None,
     out: Path | None,
 ) -> None:
-    if what is not None or model is not None:
-        raise ConfigError("--compare A B reads what two evaluations wrote: leave SUITE, CONFIG and --model out")
     from rtrl_chem.evaluation.compare import compare as run
 
     run(*sides, task=task, direction=direction, out=out)

@@ -579,6 +579,8 @@ def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
     if data.get("streaming") is None:
         return []
     problems = []
+    if data.get("molecules") is None and data.get("outputs") is None:
+        problems.append("data.streaming: molecules and outputs are streamed, pairs are not; leave it out")
     if data.get("curriculum") is not None:
         problems.append("data.curriculum: cannot be with data.streaming; prepare the corpus (rtrl-chem prepare)")
     named = evaluation if isinstance(evaluation, dict) else {}

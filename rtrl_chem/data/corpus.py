@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rtrl_chem import chem
 from rtrl_chem.data.pool import Column
 from rtrl_chem.data.prepared import is_prepared, open_prepared
@@ -169,7 +171,7 @@ def read_prepared(path: str | Path, columns: Columns, split: str) -> tuple[list[
 def _spot_check(column: Column, domain: Domain) -> str:
     """A warning if rows of a prepared corpus are not spelt as `admit` spells them, so that comparing them with other
     data, such as held-out items, would miss some."""
-    rows = [column[i] for i in range(0, len(column), max(1, len(column) // SPOT_CHECKS))]
+    rows = column.take(np.arange(0, len(column), max(1, len(column) // SPOT_CHECKS)))
     strange = sum(admit(text, domain).item != text for text in rows)
     if not strange:
         return ""

@@ -175,10 +175,10 @@ def read_training_items(
     `on_read` gets each file as it was read, with its rejects; one that is streamed is not read yet.
     """
 
-    def read(key: CorpusKey, split: str = "train") -> Pool[Any]:
+    def read(key: CorpusKey) -> Pool[Any]:
         found = []
         for corpus in config.data.corpora(key):
-            found.append(_read_one(config.data, corpus, task, key, split))
+            found.append(_read_one(config.data, corpus, task, key))
             if isinstance(found[-1], (Corpus, Pairs)):
                 on_read(found[-1])
         return _mixed([_items(one) for one in found], config.data.corpora(key))
@@ -229,13 +229,12 @@ def split_held_out(
 
 
 def _choose(corpora: Sequence[Sequence[T]], size: int, key: Callable[[T], str] = str, seed: int = 0) -> list[T]:
-    """The items that `split_held_out` holds out. An item that comes twice, as a product of two reactions does, counts
-    once."""
+    """The items that `split_held_out` holds out."""
     total = sum(map(len, corpora))
     if total < 2:
         raise CorpusError(f"cannot hold out items from a corpus of {total}: give evaluation.pairs or more data")
     size = min(size, max(1, int(MAX_SHARE * total)))
-    return list(dict.fromkeys(take_by_hash(chain.from_iterable(corpora), size, key, seed)))
+    return take_by_hash(chain.from_iterable(corpora), size, key, seed)
 
 
 def take_by_hash(items: Iterable[T], size: int, key: Callable[[T], str] = str, seed: int = 0) -> list[T]:
@@ -245,31 +244,32 @@ def take_by_hash(items: Iterable[T], size: int, key: Callable[[T], str] = str, s
 
 
 def _set_aside(training: TrainingItems, config: Config, task: Task) -> HeldOut:
-    """Held-out items from the training data: pairs if there are any, for they have labels, else both corpora."""
+    """Held-out items of the training data: pairs if there are any, for they have labels, else both corpora. Validation
+    splits are what they are for; without one, items are set aside."""
     size = config.evaluation.size
+    keys: tuple[CorpusKey, ...] = ("pairs",) if training.pairs else ("molecules", "outputs")
+    validating = {key: _with_validation_split(config, key) for key in keys}
 
     def choose(key: CorpusKey, pool: Pool[Any], by: Callable[[Any], str] = str) -> list[Any]:
-        if validation := _validation(config, task, key):
-            return take_by_hash(chain.from_iterable(validation), size, by)
-        return _choose(parts_of(pool), size, by) if count(pool) else []
+        if corpora := validating[key]:
+            splits = [_items(_read_one(config.data, one, task, key, "validation")) for one in corpora]
+            return take_by_hash(chain.from_iterable(splits), size, by)
+        return _choose(parts_of(pool), size, by) if pool else []
 
+    what = f"{count(training.pairs):,} training pairs" if training.pairs else f"{len(training):,} training items"
+    origin = "of the validation split" if any(validating.values()) else f"set aside of {what}"
     if training.pairs:
-        return _labelled(
-            choose("pairs", training.pairs, _joined), f"set aside of {count(training.pairs):,} training pairs"
-        )
+        return _labelled(choose("pairs", training.pairs, _joined), origin)
     forward, reverse = choose("molecules", training.molecules), choose("outputs", training.outputs)
     if not (forward or reverse):
         raise CorpusError("nothing to measure: give data.molecules, or evaluation.pairs or evaluation.molecules")
-    return _unlabelled(forward, reverse, f"set aside of {len(training):,} training items")
+    return _unlabelled(forward, reverse, origin)
 
 
-def _validation(config: Config, task: Task, key: CorpusKey) -> list[Any]:
-    """The validation splits of the prepared corpora that `data` names."""
-    return [
-        _items(_read_one(config.data, corpus, task, key, "validation"))
-        for corpus in config.data.corpora(key)
-        if is_prepared(corpus.path) and open_prepared(corpus.path).rows.get("validation")
-    ]
+def _with_validation_split(config: Config, key: CorpusKey) -> list[CorpusConfig]:
+    """The prepared corpora under a key of `data` that have a validation split."""
+    prepared = [one for one in config.data.corpora(key) if is_prepared(one.path)]
+    return [one for one in prepared if open_prepared(one.path).rows.get("validation")]
 
 
 def _labelled(pairs: Iterable[tuple[str, str]], origin: str) -> HeldOut:
@@ -278,7 +278,9 @@ def _labelled(pairs: Iterable[tuple[str, str]], origin: str) -> HeldOut:
     return HeldOut(forward, tuple(Item(right, left) for left, right in pairs), f"{len(pairs):,} {origin}")
 
 
-def _unlabelled(forward: Sequence[str], reverse: Sequence[str], origin: str) -> HeldOut:
+def _unlabelled(forward: Iterable[str], reverse: Iterable[str], origin: str) -> HeldOut:
+    # A product of two reactions stands twice in a prepared corpus.
+    forward, reverse = list(dict.fromkeys(forward)), list(dict.fromkeys(reverse))
     return HeldOut(tuple(map(Item, forward)), tuple(map(Item, reverse)), f"{len(forward) + len(reverse):,} {origin}")
 
 

@@ -195,12 +195,11 @@ class _Plan:
 
 def _unknown(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Metrics that rest on what only the one who asked the model can tell, where rows do not; with the reasons."""
-    silent = sum(row.truncated is None for row in rows)
-    if silent:
-        yield "truncated_rate", f"{silent:,} of {len(rows):,} rows do not say whether they were `truncated`"
-    silent = sum(row.nats is None for row in rows)
-    for metric in ("log_p", "log_p_per_token") if silent else ():
-        yield metric, f"{silent:,} of {len(rows):,} rows have no `nats` and `tokens` of the source given the output"
+    if silent := sum(row.truncated is None for row in rows):
+        yield "truncated_rate", f"{silent:,} of {len(rows):,} rows have no `truncated`"
+    if silent := sum(row.nats is None for row in rows):
+        for metric in ("log_p", "log_p_per_token"):
+            yield metric, f"{silent:,} of {len(rows):,} rows have no `nats` and `tokens`"
 
 
 def _with_referee(

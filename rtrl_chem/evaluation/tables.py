@@ -30,6 +30,9 @@ __all__ = [
 ]
 
 
+_TITLE = 76
+
+
 def table(summary: Summary) -> Table:
     """Before, after and difference with its interval for every metric, by direction."""
     headings = ("before", "after", f"difference with {summary.confidence:.0%} CI")
@@ -112,7 +115,9 @@ def dialect_table(values: Mapping[str, Any], not_measured: Mapping[str, str], ti
     for name, value in values.items():
         ranked = {f"{name}, {k}": one for k, one in value.items()} if isinstance(value, dict) else {name: value}
         for label, one in ranked.items():
-            shown.add_row(Text(label), Text(f"{one:.6f}" if isinstance(one, float) else str(one)))
+            shown.add_row(
+                Text(label), Text(f"{one:.6f}" if isinstance(one, float) else "-" if one is None else str(one))
+            )
     return _captioned(shown, not_measured)
 
 
@@ -123,13 +128,18 @@ def _bounds(found: Estimate) -> str:
 
 
 def _captioned(shown: Table, not_measured: Mapping[str, str], more: Iterable[str] = ()) -> Table:
-    notes = [*more, *(f"not measured: {name} ({reason})" for name, reason in not_measured.items())]
+    names: dict[str, list[str]] = {}
+    for name, reason in not_measured.items():
+        names.setdefault(reason, []).append(name)
+    notes = [*more, *(f"not measured: {', '.join(group)} ({reason})" for reason, group in names.items())]
     shown.caption = Text("\n".join(notes)) if notes else None
     return shown
 
 
 def _empty(title: str, headings: tuple[str, ...]) -> Table:
-    shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD)
+    # Title and caption are wrapped to the width of the table, which may be narrow.
+    width = min(len(title), _TITLE)
+    shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, min_width=width)
     shown.add_column("")  # the only one that may wrap: numbers must survive 80 columns
     for heading in headings:
         shown.add_column(heading, justify="right", no_wrap=True)

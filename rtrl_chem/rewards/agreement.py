@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from rtrl_chem import chem
@@ -20,15 +21,25 @@ def agreement(text: str, smiles: str, measure: str) -> float:
     precision = right / named; F1 = 2 right / (named + present). Right are named groups that the molecule has, and its
     own formula. A formula that is not named is not missed.
     """
-    molecule = chem.parse(smiles)
-    if molecule is None:
-        return 0.0
-    groups, formulas, present = groups_named(text), formulas_named(text), groups_of(molecule.mol)
-    right = len(groups & present) + (formula_of(molecule.mol) in formulas)
+    groups, formulas = _named(text)
+    present, formula = _present(smiles)
+    right = len(groups & present) + (formula in formulas)
     named = len(groups) + len(formulas)
     if not right:
         return 0.0
     return right / named if measure == "precision" else 2 * right / (named + len(present) + bool(formulas))
+
+
+@lru_cache(maxsize=50_000)
+def _named(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    return groups_named(text), formulas_named(text)
+
+
+@lru_cache(maxsize=50_000)
+def _present(smiles: str) -> tuple[frozenset[str], str]:
+    """Nothing is present in what is no molecule."""
+    molecule = chem.parse(smiles)
+    return (groups_of(molecule.mol), formula_of(molecule.mol)) if molecule else (frozenset(), "")
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class AnyOrderReward(RewardOptions):
     Where x is a text, its own likelihood.
     """
 
-    k: Annotated[int, Field(ge=2)] = 8
+    k: Annotated[int, Field(ge=2)] = 4
     """Spellings of x: as it is, and k - 1 others in random order of atoms."""
     form: Literal["log", "probability"] = "probability"
     """log of the sum, in nats, or the sum itself."""

@@ -285,6 +285,9 @@ def test_a_killed_run_resumes_to_the_same_bits(
         pytest.param({"trainer": {"logging_steps": 5}}, id="hardly any logging"),
         pytest.param({"evaluation": {"before": False}}, id="not measured before"),
         pytest.param({"rewards": {"likelihood": 1.0}, "rounds": 1}, id="probability without format"),
+        pytest.param(
+            {"rewards": {"reconstruction": {"n": 2}}, "model": {"lora": LORA}, "rounds": 1}, id="reconstruction, lora"
+        ),
         pytest.param({"model": {"prompt_style": "plain"}, "rounds": 1, "directions": ["forward"]}, id="plain prompts"),
     ],
 )

@@ -132,7 +132,7 @@ WRONG_CALLS: list[tuple[str, list[str], str]] = [
     ("a part of a config", ["evaluate", QUICKSTART, "--model", "m", "--part", "x"], "is a config, which has no parts"),
     ("an unknown part", ["evaluate", "naming", "--model", "m", "--part", "x"], "--part x: naming has none"),
     ("a key of a suite", ["evaluate", "naming", "--model", "m", "--set", "sise=3"], "did you mean 'size'?"),
-    ("compare and a suite", ["evaluate", "naming", "--compare", "a", "b"], "leave SUITE, CONFIG and --model out"),
+    ("compare and a suite", ["evaluate", "naming", "--compare", "a", "b"], "leave SUITE|CONFIG out"),
     ("nothing to compare", ["evaluate", "--compare", "a", "b"], "--compare a: no such file or folder"),
     ("a task of a suite", ["evaluate", "naming", "--model", "m", "--task", "naming"], "only --compare takes them"),
     ("a missing file", ["train", "no.yaml"], "no.yaml: cannot be read (No such file or directory)"),

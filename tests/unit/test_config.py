@@ -151,6 +151,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs",
     ),
     (
+        "nothing to stream",
+        {"data": {"pairs": "x", "streaming": {}}, "evaluation": {"pairs": "y"}},
+        "data.streaming: molecules and outputs are streamed, pairs are not",
+    ),
+    (
         "a stream in order of length",
         {"data": {"molecules": "x", "streaming": {}, "curriculum": "length"}, "evaluation": {"pairs": "y"}},
         "data.curriculum: cannot be with data.streaming",

@@ -186,6 +186,7 @@ def test_a_validation_split_is_what_is_held_out(write_prepared: Write, tmp_path:
     path = write_prepared(tmp_path / "corpus", train={"smiles": ALKANES}, validation={"smiles": ["CCO", "CCN"]})
     held_out, training = build_held_out(make_config(data={"molecules": path}), naming)
     assert {item.source for item in held_out.forward} == {"CCO", "CCN"}
+    assert held_out.origin == "2 of the validation split"
     assert list(training.molecules) == ALKANES
 
 

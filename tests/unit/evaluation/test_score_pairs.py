@@ -71,7 +71,7 @@ def test_what_is_no_pair_is_set_aside(tmp_path: Path, row: Any, reason: str) -> 
 
 @given(st.lists(st.one_of(st.text(), st.recursive(st.none() | st.text(), st.lists).map(json.dumps)), max_size=5))
 def test_any_file_can_be_read(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
-    path = tmp_path_factory.mktemp("any") / "p.jsonl"
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
     good = json.dumps({"source": "C", "output": "methane"})
     path.write_text("\n".join([good, *lines]), encoding="utf8", errors="surrogatepass")
     pairs, _ = read_pairs_to_score(path, NAMING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,11 @@ def test_entry_points_are_those_of_the_group(monkeypatch: pytest.MonkeyPatch, tm
     assert options_module.installed_rewards()["short"].value == "their_package:short"
     assert "short" in options_module.reward_names()
     assert user_term("short", UserReward()).name == "short"
+
+
+def test_the_example_of_the_documentation_works(make_batch: Any, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "rewards.md").read_text(encoding="utf8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "my_rewards.py").write_text(code)
+    term = user_term("short", UserReward(file=str(tmp_path / "my_rewards.py"), limit=4))  # type: ignore[call-arg]
+    assert term(make_batch(["C", "CC"], ["abcd", "abcdefgh"])) == [1.0, 0.5]
