@@ -152,11 +152,11 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
             seed=config.seed,
         )
         display.console.print(table(summary))
-    (folder.path / "model" / "README.md").write_text(model_card(config, summary), encoding="utf8")
+    (folder.path / "model" / "README.md").write_text(model_card(config, summary, _notes(run.state)), encoding="utf8")
     _report_hacks(run, task)
     display.say(_time_shares(run.state))
-    if run.state.stopped:
-        display.say(f"stopped early: {run.state.stopped}")
+    for note in _notes(run.state):
+        display.say(note)
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
 
 
@@ -184,6 +184,17 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
                     values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
     run.display.say(f"measured {when}")
     return values
+
+
+def _notes(state: State) -> list[str]:
+    """What the guards did, in sentences."""
+    notes = []
+    back = [one["stage"] for one in state.stages if not one["kept"]]
+    if back:
+        notes.append(f"Taken back by the guards: {', '.join(back)} of {len(state.stages) - 1} measured.")
+    if state.stopped:
+        notes.append(f"Stopped early: {state.stopped}.")
+    return notes
 
 
 def _time_shares(state: State) -> str:
