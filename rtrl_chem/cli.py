@@ -249,9 +249,10 @@ def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = Fal
         for warning in found.warnings:
             typer.echo(f"warning: {warning}", err=True)
         checked = found.config
-        order = " -> ".join(str(direction) for direction in checked.directions)
+        order = (" + " if checked.schedule == "joint" else " -> ").join(map(str, checked.directions))
         plan = f"{checked.rounds} x ({order}), {checked.steps_per_phase} steps each"
-        typer.echo(f"{config}: ok ({checked.task}, {checked.algorithm}, {plan})", err=True)
+        regimes = " + ".join(checked.regimes)
+        typer.echo(f"{config}: ok ({checked.task}, {regimes}, {checked.algorithm}, {plan})", err=True)
 
 
 @app.command()

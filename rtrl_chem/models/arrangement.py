@@ -85,7 +85,6 @@ class Policy:
         return self._snapshot
 
 
-@dataclass
 class Current:
     """The policy of a direction as it is whenever it is asked, in the place of a snapshot."""
 
@@ -100,6 +99,7 @@ class Current:
             yield model
 
 
+@dataclass
 class TwoAdapters(Policy):
     """One base with an adapter for each direction. The one that is needed is live, the other beside it is frozen and
     judges; they change places."""

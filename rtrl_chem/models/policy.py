@@ -224,7 +224,9 @@ def _merged(model: Any, adapter: Path) -> Any:
     """The model with the adapter's weights in its own."""
     from peft import PeftModel
 
-    return _adapted(model, adapter, PeftModel.from_pretrained).merge_and_unload()
+    merged = _adapted(model, adapter, PeftModel.from_pretrained).merge_and_unload()
+    merged.requires_grad_(True)  # an adapter freezes what it lies over
+    return merged
 
 
 def _adapted(model: Any, adapter: Path, load: Callable[..., Any]) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rtrl_chem import __version__
 from rtrl_chem.config import CORPUS_KEYS, Config
 from rtrl_chem.evaluation.measure import DETAILS
@@ -9,10 +11,16 @@ from rtrl_chem.evaluation.summary import Summary
 
 __all__ = ["model_card"]
 
+ARRANGED = {
+    "adapters": "`forward/` and `reverse/` are LoRA adapters over the start model, one for each direction.",
+    "separate": "`forward/` and `reverse/` are models of their own, one for each direction.",
+}
 
-def model_card(config: Config, summary: Summary | None) -> str:
-    """README.md of an exported model, with the metadata block that the Hub reads."""
-    phases = " -> ".join(map(str, config.directions))
+
+def model_card(config: Config, summary: Summary | None, notes: Sequence[str] = ()) -> str:
+    """README.md of an exported model, with the metadata block that the Hub reads. `notes` are sentences on how the run
+    went, such as why it ended early."""
+    phases = (" + " if config.schedule == "joint" else " -> ").join(map(str, config.directions))
     lines = [
         "---",
         "library_name: transformers",
@@ -24,6 +32,9 @@ def model_card(config: Config, summary: Summary | None) -> str:
         f"Start model: `{config.model.path}`. Algorithm: {config.algorithm}, {config.rounds} rounds of {phases}, "
         f"{config.steps_per_phase} steps each, seed {config.seed}.",
         "",
+        *([f"Regime: {' + '.join(config.regimes)}.", ""] if config.regimes != ("self_supervised",) else []),
+        *([ARRANGED[config.models], ""] if config.models in ARRANGED else []),
+        *([" ".join(notes), ""] if notes else []),
         "Training data: " + ", ".join(f"{k} `{v}`" for k, v in _data(config).items() if v is not None) + ".",
         "",
         *(_results(summary) if summary else ["It was not measured before training."]),

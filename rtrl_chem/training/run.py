@@ -20,11 +20,13 @@ from rtrl_chem.evaluation.held_out import (
     build_validation,
     read_training_items,
 )
+from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
 from rtrl_chem.evaluation.summary import GUARD, summarise, table
 from rtrl_chem.models.policy import load_policy, save_policy
 from rtrl_chem.models.processes import calm_libraries, processes
+from rtrl_chem.reporting.hack_report import write_hack_report
 from rtrl_chem.tasks import Task, load_task
 from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.model_card import model_card
@@ -150,9 +152,21 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
             seed=config.seed,
         )
         display.console.print(table(summary))
-    (folder.path / "model" / "README.md").write_text(model_card(config, summary), encoding="utf8")
+    (folder.path / "model" / "README.md").write_text(model_card(config, summary, _notes(run.state)), encoding="utf8")
+    _report_hacks(run, task)
     display.say(_time_shares(run.state))
+    for note in _notes(run.state):
+        display.say(note)
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+
+
+def _report_hacks(run: Run, task: Task) -> None:
+    done = plan(run.config)[: run.state.phases_done]
+    names = list(dict.fromkeys(phase.folder(run.folder.path).name for phase in done))
+    report = write_hack_report(run.folder.path, names, task, opsin_referee(run.config.evaluation.referee))
+    if report is not None:
+        n = len(report.suspects)
+        run.display.say(f"hack_report.md: verdicts over time, and the {n} most rewarded outputs that look suspicious")
 
 
 def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, float]:
@@ -170,6 +184,17 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
                     values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
     run.display.say(f"measured {when}")
     return values
+
+
+def _notes(state: State) -> list[str]:
+    """What the guards did, in sentences."""
+    notes = []
+    back = [one["stage"] for one in state.stages if not one["kept"]]
+    if back:
+        notes.append(f"Taken back by the guards: {', '.join(back)} of {len(state.stages) - 1} measured.")
+    if state.stopped:
+        notes.append(f"Stopped early: {state.stopped}.")
+    return notes
 
 
 def _time_shares(state: State) -> str:

@@ -183,3 +183,133 @@ ARRANGEMENTS = [
     pytest.param({"models": "separate"}, "model.safetensors", id="separate"),
     pytest.param({"models": "separate", "model": {"lora": LORA}}, "adapter_model.safetensors", id="separate adapters"),
 ]
+
+
+@pytest.mark.parametrize(("changes", "file"), ARRANGEMENTS)
+def test_each_direction_has_a_model_that_evaluate_reads_back(
+    write_in: WriteIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], file: str
+) -> None:
+    config = write_in(tmp_path, **changes)
+    run = tmp_path / "run"
+    assert main(["train", config, "--quiet"]) == 0
+    sides = [load_file(run / "model" / side / file) for side in ("forward", "reverse")]
+    assert not same(*sides)
+    [checkpoint] = run.glob("rounds/*/checkpoint-*")
+    for side, saved in zip(("forward", "reverse"), sides, strict=True):
+        assert same(saved, load_file(checkpoint / side / file))
+        assert (run / "model" / side / "tokenizer.json").is_file()
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", config, "--model", str(run / "model"), "--out", "again"]) == 0
+    for side in ("forward", "reverse"):
+        after = (run / "evaluation" / "after" / side / "predictions.jsonl").read_text()
+        assert (tmp_path / "again" / side / "predictions.jsonl").read_text() == after
+
+
+@pytest.mark.parametrize(("changes", "file"), ARRANGEMENTS)
+def test_a_phase_trains_one_model_and_leaves_the_other(
+    write_in: WriteIn, tmp_path: Path, changes: dict[str, Any], file: str
+) -> None:
+    for name in ("forward", "both"):
+        directions = ["forward"] if name == "forward" else ["forward", "reverse"]
+        config = write_in(tmp_path / name, **changes, directions=directions, steps_per_phase=6)
+        assert main(["train", config, "--quiet"]) == 0
+    one, two = (tmp_path / name / "run" / "model" for name in ("forward", "both"))
+    assert same(load_file(one / "forward" / file), load_file(two / "forward" / file))
+    assert not same(load_file(one / "reverse" / file), load_file(two / "reverse" / file))
+
+
+@pytest.mark.parametrize(("changes", "file"), ARRANGEMENTS)
+def test_two_models_resume_and_go_back(
+    write_in: WriteIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], file: str
+) -> None:
+    """Killed in the second round; its guard takes every round back."""
+    changes = changes | {"rounds": 2, "trainer": {"learning_rate": 100.0}, "directions": ["reverse"]}
+    changes |= {"guards": {"pairs": str(tmp_path / "known.tsv"), "size": 6}}
+    (tmp_path / "known.tsv").write_text("smiles\tname\nCCO\tethanol\nCCC\tpropane\nc1ccccc1\tbenzene\nC\tmethane\n")
+    config = write_in(tmp_path, **changes)
+    real, calls = rounds.run_grpo, iter(range(9))
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "run_grpo", dies)
+        assert main(["train", config, "--quiet"]) == 130
+    assert main(["train", config, "--resume", "--quiet"]) == 0
+    run = tmp_path / "run"
+    assert [one["kept"] for one in json.loads((run / "state.json").read_text())["stages"]] == [True, False, False]
+    for side in ("forward", "reverse"):
+        start = load_file(run / "rounds" / "start" / "checkpoint-0" / side / file)
+        assert same(load_file(run / "model" / side / file), start)
+
+
+def test_a_warm_up_trains_each_model_in_its_direction(write_in: WriteIn, tmp_path: Path) -> None:
+    changes = {"models": "separate", "regime": "supervised", "supervised": {"warm_up_steps": 1}}
+    assert main(["train", write_in(tmp_path, **changes), "--quiet"]) == 0
+    assert phases_of(tmp_path / "run")[:2] == [(None, "forward", "sft"), (None, "reverse", "sft")]
+
+
+def test_made_pairs_come_from_the_other_model(write_in: WriteIn, tmp_path: Path) -> None:
+    changes = ALL | {"models": "adapters", "model": {"lora": LORA}}
+    assert main(["train", write_in(tmp_path, **changes), "--quiet"]) == 0
+    assert (0, "reverse", "synthetic") in phases_of(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        pytest.param("adapters", None, id="two adapters go on as two adapters"),
+        pytest.param("separate", None, id="two adapters go on as two models"),
+        pytest.param("shared", "holds a model for each direction; set models: adapters or separate", id="not as one"),
+    ],
+)
+def test_a_runs_model_is_where_the_next_run_starts(
+    write_in: WriteIn, tmp_path: Path, capsys: Any, models: str, message: str | None
+) -> None:
+    first = {"models": "adapters", "model": {"lora": LORA}, "directions": ["reverse"]}
+    assert main(["train", write_in(tmp_path / "first", **first), "--quiet"]) == 0
+    model = {"path": str(tmp_path / "first" / "run" / "model"), "prompt_style": None, "lora": {}}
+    config = write_in(tmp_path / "next", models=models, model=model, trainer={"learning_rate": 1e-9})
+    assert main(["train", config, "--quiet"]) == (0 if message is None else 1)
+    if message is not None:
+        assert message in capsys.readouterr().err
+        return
+    after = (tmp_path / "first/run/evaluation/after/reverse/predictions.jsonl").read_text()
+    assert (tmp_path / "next/run/evaluation/before/reverse/predictions.jsonl").read_text() == after
+
+
+@pytest.mark.parametrize("lora", [{}, None], ids=["trained on", "merged"])
+def test_an_adapter_is_where_the_next_run_starts(
+    write_in: WriteIn, tmp_path: Path, lora: dict[str, Any] | None
+) -> None:
+    assert main(["train", write_in(tmp_path / "first", model={"lora": LORA}), "--quiet"]) == 0
+    model = {"path": str(tmp_path / "first" / "run" / "model"), "prompt_style": None, "lora": lora}
+    config = write_in(tmp_path / "next", model=model, trainer={"learning_rate": 1e-9})
+    assert main(["train", config, "--quiet"]) == 0
+    after = (tmp_path / "first/run/evaluation/after/forward/predictions.jsonl").read_text()
+    assert (tmp_path / "next/run/evaluation/before/forward/predictions.jsonl").read_text() == after
+    [file] = (tmp_path / "next" / "run" / "model").glob("*.safetensors")
+    assert file.name == ("model.safetensors" if lora is None else "adapter_model.safetensors")
+
+
+def test_a_kl_term_is_measured_against_each_phases_start(write_in: WriteIn, tmp_path: Path) -> None:
+    """TRL's reference of an adapter is a copy of the live one, whichever direction's that is."""
+    changes = {"models": "adapters", "model": {"lora": LORA}, "trainer": {"beta": 0.1}}
+    assert main(["train", write_in(tmp_path, **changes), "--quiet"]) == 0
+    first = [row["kl"] for row in rows_of(tmp_path / "run")[::2]]
+    assert first == pytest.approx([0.0, 0.0], abs=1e-6)
+
+
+@pytest.mark.parametrize("models", ["adapters", "separate"])
+def test_ppo_knows_the_start_of_each_model(write_in: WriteIn, tmp_path: Path, models: str) -> None:
+    changes = {"models": models, "algorithm": "ppo"} | ({"model": {"lora": LORA}} if models == "adapters" else {})
+    assert main(["train", write_in(tmp_path, **changes), "--quiet"]) == 0
+    assert all("kl" in row for row in rows_of(tmp_path / "run"))
+
+
+def test_an_sft_loss_beside_the_reward(write_in: WriteIn, tmp_path: Path) -> None:
+    changes = {"regime": "supervised", "supervised": {"warm_up_steps": 0, "sft_weight": 0.5}}
+    assert main(["train", write_in(tmp_path, **changes), "--quiet"]) == 0
+    assert all(row["sft_loss"] > 0 for row in rows_of(tmp_path / "run"))

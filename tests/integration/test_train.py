@@ -67,6 +67,8 @@ def test_the_run_folder_has_the_promised_shape(finished: Path) -> None:
         "state.json",
         "metrics.jsonl",
         "rejects.jsonl",
+        "hack_report.json",
+        "hack_report.md",
         "evaluation/before/forward/predictions.jsonl",
         "evaluation/before/forward/metrics.json",
         "evaluation/after/forward/predictions.jsonl",

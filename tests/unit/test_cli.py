@@ -161,7 +161,7 @@ def test_a_wrong_call_is_one_line_and_status_2(
 def test_validate_says_what_will_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", QUICKSTART, "--set", "directions=[reverse]", "--set", "rounds=3"]) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"{QUICKSTART}: ok (naming, grpo, 3 x (reverse), 100 steps each)\n")
+    assert (out, err) == ("", f"{QUICKSTART}: ok (naming, self_supervised, grpo, 3 x (reverse), 100 steps each)\n")
 
 
 def test_validate_warns_of_an_existing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
