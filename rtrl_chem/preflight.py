@@ -79,7 +79,11 @@ def _data_problem(key: str, given: str, form: str | None) -> str | None:
     known = Path(re.sub(r"\.(gz|xz|zst|bz2)$", "", path.name.lower())).suffix in ENDINGS
     if path.exists():
         endings = ", ".join(sorted(ENDINGS))
-        return None if known or form else f"{key}: {given!r} ends in none of {endings} (also packed, .gz .xz .zst); say data.format"
+        return (
+            None
+            if known or form
+            else f"{key}: {given!r} ends in none of {endings} (also packed, .gz .xz .zst); say data.format"
+        )
     if "/" in given and form is None and not known and _may_be_on_hub(given, path):
         return None
     return f"{key}: no file {given!r}; give a file, a Hub data set id (org/name) or bundled:NAME"

@@ -29,7 +29,19 @@ from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 if TYPE_CHECKING:
     from rtrl_chem.tasks import Domain
 
-__all__ = ["FORMATS", "PACKED", "Columns", "Meter", "Row", "bare_suffix", "file_lines", "guard", "open_lines", "open_rows"]
+__all__ = [
+    "FORMATS",
+    "PACKED",
+    "Columns",
+    "Meter",
+    "Row",
+    "bare_suffix",
+    "file_lines",
+    "fold",
+    "guard",
+    "open_lines",
+    "open_rows",
+]
 
 FORMATS = {
     ".smi": "smi",
@@ -107,7 +119,7 @@ class Columns:
             if field not in present:
                 raise ConfigError(f"{self.where}: no column {field!r}: {did_you_mean(field, present)}")
             return present.index(field)
-        folded = [_fold(column) for column in present]
+        folded = [fold(column) for column in present]
         for name in usual_names(domain):
             if name in folded:
                 return folded.index(name)
@@ -147,7 +159,7 @@ class Meter:
 
 def usual_names(domain: Domain) -> list[str]:
     """Column names a domain usually goes by, best first: its tag, its name, then those of its kind."""
-    return list(dict.fromkeys((_fold(domain.tag), _fold(domain.name), *COLUMN_NAMES[domain.kind])))
+    return list(dict.fromkeys((fold(domain.tag), fold(domain.name), *COLUMN_NAMES[domain.kind])))
 
 
 def open_rows(
@@ -197,7 +209,9 @@ def _has_known_ending(file: Path) -> bool:
 
 def _check_file(file: Path) -> None:
     if file.is_dir():
-        raise ConfigError(f"{file} is a folder: give one file of molecules ({', '.join(FORMATS)}, also packed, .gz .xz .zst)")
+        raise ConfigError(
+            f"{file} is a folder: give one file of molecules ({', '.join(FORMATS)}, also packed, .gz .xz .zst)"
+        )
     if not file.exists():
         raise ConfigError(
             f"no file {str(file)!r}: give the path of a file ({', '.join(FORMATS)}, also packed, .gz .xz .zst),"
@@ -295,7 +309,8 @@ def _unpacked(raw: IO[bytes], packing: str) -> Any:
         import pyarrow as pa
 
         return pa.CompressedInputStream(raw, "zstd")
-    return {"gzip": gzip.open, "xz": lzma.open, "bzip2": bz2.open}[packing](raw)
+    openers: dict[str, Callable[[IO[bytes]], Any]] = {"gzip": gzip.open, "xz": lzma.open, "bzip2": bz2.open}
+    return openers[packing](raw)
 
 
 def guard(where: str, rows: Iterator[Row]) -> Iterator[Row]:
@@ -484,9 +499,7 @@ def _texts(column: Any) -> list[Any]:
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
-def _hub_rows(
-    name: str, split: str, columns: Columns, revision: str | None, streaming: bool = False
-) -> Iterator[Row]:
+def _hub_rows(name: str, split: str, columns: Columns, revision: str | None, streaming: bool = False) -> Iterator[Row]:
     import datasets
 
     how = {"streaming": True} if streaming else {}
@@ -526,13 +539,13 @@ def _row_of_values(number: int, text: str, names: Sequence[str], values: Sequenc
 # ---- small helpers ------------------------------------------------------------------------------------------------
 
 
-def _fold(column: str) -> str:
-    """`Canonical SMILES`, `canonical-smiles` and `canonical_smiles` are one name."""
+def fold(column: str) -> str:
+    """Spellings of a column's name: `Canonical SMILES`, `canonical-smiles` and `canonical_smiles` are one name."""
     return re.sub(r"[\s_-]+", "_", column.strip().strip("#\"'").strip().lower())
 
 
 def _is_header(cell: str, columns: Columns) -> bool:
-    return columns.any_molecule and len(cell) < 40 and _fold(cell) in HEADER_WORDS
+    return columns.any_molecule and len(cell) < 40 and fold(cell) in HEADER_WORDS
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rtrl_chem import chem
@@ -22,7 +22,7 @@ from rtrl_chem.evaluation.suites.schema import DataSet, Hub, Part, Suite, column
 from rtrl_chem.tasks import Domain
 from rtrl_chem.tasks.base import fill
 
-__all__ = ["Item", "Items", "located", "read_items"]
+__all__ = ["Item", "Items", "located", "published", "read_items"]
 
 _TEXT = Domain(name="cell", kind="text", tag="CELL")
 
@@ -154,7 +154,16 @@ def _unlabelled(part: Part, place: str, size: int | None) -> Items:
 
 def _labelled(suite: Suite, name: str, place: str, split: str | None, revision: str | None) -> Items:
     part = suite.parts[name]
-    data = suite.data[part.data]
+    found = published(part, suite.data[part.data], place, split, revision)
+    # RDKit comes last: of a large set only what is taken need be read.
+    taken = _take(found.items, part.size or suite.size)
+    finisher = _Finisher(part, canonical=suite.smiles == "canonical")
+    finished = [finisher.finish(item) for item in taken]
+    return replace(found, items=finished, unreadable=finisher.unreadable)
+
+
+def published(part: Part, data: DataSet, place: str, split: str | None, revision: str | None) -> Items:
+    """Every item of a labelled part as it was published, but for doubled backslashes; RDKit has seen none of it."""
     columns = list(dict.fromkeys([*part.columns, *data.where]))
     chosen = Columns((_TEXT,) * len(columns), tuple(columns), place)
     where, rows = open_rows(place, chosen, split=split or "train", revision=revision)
@@ -171,11 +180,7 @@ def _labelled(suite: Suite, name: str, place: str, split: str | None, revision: 
             items.append(reader.read(row, cells))
         except _Unusable as reason:
             aside[str(reason)] += 1
-    # RDKit comes last: of a large set only what is taken need be read.
-    taken = _take(items, part.size or suite.size)
-    finisher = _Finisher(part, canonical=suite.smiles == "canonical")
-    finished = [finisher.finish(item) for item in taken]
-    return Items(finished, where, rows_in, dict(aside), reader.repaired, finisher.unreadable)
+    return Items(items, where, rows_in, dict(aside), reader.repaired)
 
 
 class _Unusable(Exception):
