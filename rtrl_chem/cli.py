@@ -242,6 +242,49 @@ def score(
 
 
 @app.command()
+def prepare(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, Hub data sets, bundled:NAME.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="CORPUS", help="The folder to make.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML; default: those of the docs.")
+    ] = None,
+    overrides: Overrides = None,
+    dedup: Annotated[
+        str | None, typer.Option("--dedup", metavar="KEY", help="canonical, inchikey, stereo_free or none.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", metavar="HOW", help="none, hash or scaffold.")] = None,
+    benchmarks: Annotated[
+        str | None,
+        typer.Option("--benchmarks", metavar="DIR", help="Remove what is in them: local copies; hub, bundled or none."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
+    engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="processes or dask.")] = "processes",
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, such as tcp://host:8786.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the corpus in CORPUS first.")] = False,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Clean, deduplicate and decontaminate molecules or reactions of any number; an interrupted call goes on."""
+    with _errors_on_one_line(debug):
+        given = {"dedup": dedup, "split.method": split, "benchmarks": benchmarks}
+        # JSON is YAML with every quote in place, whatever characters a path has.
+        flags = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+        from rtrl_chem.data.prepare.engine import make_engine
+        from rtrl_chem.data.prepare.run import Request
+        from rtrl_chem.data.prepare.run import prepare as run
+        from rtrl_chem.data.prepare.settings import load_settings
+        from rtrl_chem.evaluation.suites.structures import benchmark_structures
+
+        settings = load_settings(config, [*(overrides or []), *flags])
+        request = Request(tuple(inputs), out, settings, overwrite, quiet)
+        run(request, make_engine(engine, workers, scheduler), benchmark_structures)
+
+
+@app.command()
 def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
     """Check a config and what it names, in a moment and without loading a model."""
     with _errors_on_one_line(debug):

@@ -100,10 +100,14 @@ def _data_problem(key: str, given: str, form: str | None) -> str | None:
         except RtrlError as error:
             return f"{key}: {error}"
         return None
-    known = Path(path.name.lower().removesuffix(".gz")).suffix in ENDINGS
+    known = Path(re.sub(r"\.(gz|xz|zst|bz2)$", "", path.name.lower())).suffix in ENDINGS
     if path.exists():
         endings = ", ".join(sorted(ENDINGS))
-        return None if known or form else f"{key}: {given!r} ends in none of {endings} (also .gz); say data.format"
+        return (
+            None
+            if known or form
+            else f"{key}: {given!r} ends in none of {endings} (also packed, .gz .xz .zst); say data.format"
+        )
     if "/" in given and form is None and not known and _may_be_on_hub(given, path):
         return None
     return f"{key}: no file {given!r}; give a file, a Hub data set id (org/name) or bundled:NAME"

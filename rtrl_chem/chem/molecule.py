@@ -26,6 +26,7 @@ __all__ = [
     "parse",
     "parse_batch",
     "stereo_free",
+    "to_mol",
 ]
 
 # RDKit's writer recurses along the molecule: 30,000 characters crash the process, 5,000 cost half a second. The longest
@@ -55,8 +56,8 @@ class Molecule:
     def mol(self) -> Chem.Mol:
         """The sanitised RDKit molecule, shared between callers: copy it before changing it."""
         mol = _rdkit_molecule(self.smiles)
-        if mol is None:
-            raise ValueError(f"not a molecule that `parse` made: {self.smiles!r} does not parse")
+        if isinstance(mol, str):
+            raise ValueError(f"not a molecule that `parse` made: {self.smiles!r}: {mol}")
         return mol
 
     @cached_property
@@ -158,6 +159,24 @@ def fragments(smiles: str) -> tuple[str, ...] | None:
     return molecule.fragments if molecule else None
 
 
+def to_mol(smiles: str) -> Chem.Mol | str:
+    """The sanitised RDKit molecule, or the `invalid_reason`. Nothing is remembered: for passing over many strings once.
+
+    RDKit's log is the caller's to silence (`rdBase.BlockLogs`), which would cost a hundredth of the reading here.
+    """
+    if not smiles:
+        return "empty"
+    if smiles.split() != [smiles]:
+        return "white space"
+    if len(smiles) > MAX_LENGTH:
+        return "too long"
+    # Not ASCII is not SMILES, and a lone surrogate would raise on its way into RDKit.
+    mol = Chem.MolFromSmiles(smiles) if smiles.isascii() else None
+    if mol is None:
+        return "does not parse"
+    return mol if mol.GetNumHeavyAtoms() else "no heavy atom"
+
+
 _KEYS: dict[str, Callable[[Molecule], object]] = {
     # The same canonical isomeric SMILES: same atoms, bonds, charges, isotopes and stereo; fragments in any order.
     "isomeric": lambda molecule: molecule.canonical,
@@ -227,25 +246,14 @@ def clear_cache() -> None:
 @lru_cache(maxsize=_CACHED_STRINGS)
 def _read(smiles: str) -> Molecule | str:
     """A molecule, or the reason why the string is none."""
-    if not smiles:
-        return "empty"
-    if any(character.isspace() for character in smiles):
-        return "white space"
-    if len(smiles) > MAX_LENGTH:
-        return "too long"
-    # Not ASCII is not SMILES, and a lone surrogate would raise on its way into RDKit.
-    mol = _rdkit_molecule(smiles) if smiles.isascii() else None
-    if mol is None:
-        return "does not parse"
-    if mol.GetNumHeavyAtoms() == 0:
-        return "no heavy atom"
-    return Molecule(smiles, Chem.MolToSmiles(mol), mol.GetNumHeavyAtoms())
+    mol = _rdkit_molecule(smiles)
+    return mol if isinstance(mol, str) else Molecule(smiles, Chem.MolToSmiles(mol), mol.GetNumHeavyAtoms())
 
 
 @lru_cache(maxsize=_CACHED_RDKIT_MOLECULES)
-def _rdkit_molecule(smiles: str) -> Chem.Mol | None:
+def _rdkit_molecule(smiles: str) -> Chem.Mol | str:
     with rdBase.BlockLogs():
-        return Chem.MolFromSmiles(smiles)
+        return to_mol(smiles)
 
 
 def _canonical_or_same(piece: str) -> str:

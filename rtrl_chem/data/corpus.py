@@ -32,7 +32,17 @@ from rtrl_chem.errors import ConfigError, CorpusError
 if TYPE_CHECKING:
     from rtrl_chem.tasks import Domain
 
-__all__ = ["Admitted", "Corpus", "Reject", "admit", "read_corpus", "stream_corpus", "write_rejects"]
+__all__ = [
+    "Admitted",
+    "Corpus",
+    "Reject",
+    "admit",
+    "printable",
+    "read_corpus",
+    "stream_corpus",
+    "unreadable",
+    "write_rejects",
+]
 
 # Far beyond any caption (`chem.MAX_LENGTH`, for molecules, is lower): a megabyte on one line is not an item.
 MAX_CHARACTERS = 20_000
@@ -195,7 +205,7 @@ def admit(text: str, domain: Domain) -> Admitted:
     'does not parse'
     """
     text = text.strip()
-    if reason := _unreadable(text):
+    if reason := unreadable(text):
         return Admitted("", reason)
     if not domain.is_structure:
         return Admitted(text)
@@ -210,7 +220,7 @@ def admit(text: str, domain: Domain) -> Admitted:
     return Admitted(item, repaired=doubled)
 
 
-def _unreadable(text: str) -> str:
+def unreadable(text: str) -> str:
     """Why a cell cannot be used whatever its domain; "" if it can."""
     if not text:
         return "empty"
@@ -233,8 +243,13 @@ def _encodes(text: str) -> bool:
 
 
 def reject(where: str, row: Row, reason: str) -> Reject:
-    """The reject for a row; bytes that are not UTF-8 become `\\xNN`, so that it can be printed and written anywhere."""
-    return Reject(where, row.number, STRAY.sub(_show, row.text[:REJECT_TEXT])[:REJECT_TEXT], reason)
+    """The reject for a row."""
+    return Reject(where, row.number, printable(row.text, REJECT_TEXT), reason)
+
+
+def printable(text: str, limit: int) -> str:
+    """At most `limit` characters; bytes that are not UTF-8 become `\\xNN`, so that it can be written anywhere."""
+    return STRAY.sub(_show, text[:limit])[:limit]
 
 
 def _show(stray: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from rtrl_chem.evaluation.suites.schema import DataSet, Hub, Part, Suite, column
 from rtrl_chem.tasks import Domain
 from rtrl_chem.tasks.base import fill
 
-__all__ = ["Item", "Items", "located", "read_items"]
+__all__ = ["Item", "Items", "located", "published", "read_items"]
 
 _HUB_SECONDS = 10
 _STEP = 200  # items between two steps of a progress bar
@@ -197,7 +197,20 @@ def _labelled(
     on_progress: Callable[[int, int], None],
 ) -> Items:
     part = suite.parts[name]
-    data = suite.data[part.data]
+    found = published(part, suite.data[part.data], place, split, revision)
+    # RDKit comes last: of a large set only what is taken need be read.
+    taken = _take(found.items, part.size or suite.size)
+    finisher = _Finisher(part, canonical=suite.smiles == "canonical")
+    finished = []
+    for done, item in enumerate(taken):
+        if done % _STEP == 0:
+            on_progress(done, len(taken))
+        finished.append(finisher.finish(item))
+    return replace(found, items=finished, unreadable=finisher.unreadable)
+
+
+def published(part: Part, data: DataSet, place: str, split: str | None, revision: str | None) -> Items:
+    """Every item of a labelled part as it was published, but for doubled backslashes; RDKit has seen none of it."""
     columns = list(dict.fromkeys([*part.columns, *data.where]))
     chosen = Columns((_TEXT,) * len(columns), tuple(columns), place)
     where, rows = open_rows(place, chosen, split=split or "train", revision=revision)
@@ -214,15 +227,7 @@ def _labelled(
             items.append(reader.read(row, cells))
         except _Unusable as reason:
             aside[str(reason)] += 1
-    # RDKit comes last: of a large set only what is taken need be read.
-    taken = _take(items, part.size or suite.size)
-    finisher = _Finisher(part, canonical=suite.smiles == "canonical")
-    finished = []
-    for done, item in enumerate(taken):
-        if done % _STEP == 0:
-            on_progress(done, len(taken))
-        finished.append(finisher.finish(item))
-    return Items(finished, where, rows_in, dict(aside), reader.repaired, finisher.unreadable)
+    return Items(items, where, rows_in, dict(aside), reader.repaired)
 
 
 class _Unusable(Exception):
