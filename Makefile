@@ -23,7 +23,7 @@ demo: $(STAMP)  ## round-trip RL on the bundled tiny model: before and after, in
 	$(BIN)/rtrl-chem train configs/quickstart.yaml --overwrite
 
 reproduce: $(STAMP)  ## the longer run behind the README's numbers: three seeds and the yardsticks
-	$(BIN)/python scripts/reproduce.py
+	$(BIN)/python scripts/experiment.py eval/experiments/reproduce.yaml
 	$(BIN)/python scripts/yardsticks.py configs/quickstart.yaml --model bundled:tiny --set evaluation.size=1000 --out eval/yardsticks.json
 
 test: lint  ## ruff, mypy and the tests

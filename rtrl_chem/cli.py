@@ -26,6 +26,8 @@ from rtrl_chem.tasks import Direction
 __all__ = ["app", "main"]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+runs_app = typer.Typer(add_completion=False)
+app.add_typer(runs_app, name="runs")
 # A wrong call, in every version of typer: with click, or with its own copy of click.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -94,7 +96,10 @@ def evaluate(
     """Measure a model on a suite or on a config's held-out data; or compare two such measurements."""
     with _errors_on_one_line(debug):
         if compare is not None:
-            _compare(compare, what, model, task, direction, out)
+            unused = {"SUITE|CONFIG": what, "--model": model, "--data": data, "--part": parts, "--set": overrides}
+            if given := [name for name, value in unused.items() if value]:
+                raise ConfigError(f"--compare A B reads what two evaluations wrote: leave {', '.join(given)} out")
+            _compare(compare, task, direction, out)
         elif what is None or model is None:
             raise ConfigError("evaluate: give SUITE or CONFIG and --model PATH, or --compare A B")
         elif task is not None or direction is not None:
@@ -125,14 +130,10 @@ def _evaluate(
 
 def _compare(
     sides: tuple[Path, Path],
-    what: str | None,
-    model: str | None,
     task: str | None,
     direction: Direction | None,
     out: Path | None,
 ) -> None:
-    if what is not None or model is not None:
-        raise ConfigError("--compare A B reads what two evaluations wrote: leave SUITE, CONFIG and --model out")
     from rtrl_chem.evaluation.compare import compare as run
 
     run(*sides, task=task, direction=direction, out=out)
@@ -188,6 +189,99 @@ def metrics(
             processes=processes,
         )
         measure_saved(request, as_json)
+
+
+@runs_app.callback(invoke_without_command=True)
+def runs(
+    context: typer.Context,
+    root: Annotated[Path, typer.Option("--in", metavar="DIR", help="The folder that holds the runs.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    debug: Debug = False,
+) -> None:
+    """List runs: state, step, round-trip consistency and gain. `runs compare A B` puts two side by side."""
+    if context.invoked_subcommand is None:
+        with _errors_on_one_line(debug):
+            from rtrl_chem.reporting.runs import list_runs
+
+            list_runs(root, as_json=as_json)
+
+
+@runs_app.command("compare")
+def compare_two_runs(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A run folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Where the configs of two runs differ, and what they measured, side by side."""
+    with _errors_on_one_line(debug):
+        from rtrl_chem.reporting.runs import compare_runs
+
+        compare_runs(a, b, as_json=as_json)
+
+
+@app.command()
+def score(
+    config: ConfigPath,
+    pairs: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="JSON Lines: source, output; optional direction, target.")
+    ],
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="PATH", help="The frozen reverse model; default: the config's.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Instead of stdout.")] = None,
+    overrides: Overrides = None,
+    debug: Debug = False,
+) -> None:
+    """Say what a config's reward makes of given pairs, and why: a JSON line for each."""
+    with _errors_on_one_line(debug):
+        loaded = load_config(config, overrides or [])
+        from rtrl_chem.evaluation.score_pairs import score_pairs
+
+        score_pairs(loaded, pairs, model, out)
+
+
+@app.command()
+def prepare(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders, globs, Hub data sets, bundled:NAME.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="CORPUS", help="The folder to make.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML; default: those of the docs.")
+    ] = None,
+    overrides: Overrides = None,
+    dedup: Annotated[
+        str | None, typer.Option("--dedup", metavar="KEY", help="canonical, inchikey, stereo_free or none.")
+    ] = None,
+    split: Annotated[str | None, typer.Option("--split", metavar="HOW", help="none, hash or scaffold.")] = None,
+    benchmarks: Annotated[
+        str | None,
+        typer.Option("--benchmarks", metavar="DIR", help="Remove what is in them: local copies; hub, bundled or none."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; default: one per core.")] = None,
+    engine: Annotated[str, typer.Option("--engine", metavar="NAME", help="processes or dask.")] = "processes",
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, such as tcp://host:8786.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the corpus in CORPUS first.")] = False,
+    debug: Debug = False,
+    quiet: Quiet = False,
+) -> None:
+    """Clean, deduplicate and decontaminate molecules or reactions of any number; an interrupted call goes on."""
+    with _errors_on_one_line(debug):
+        given = {"dedup": dedup, "split.method": split, "benchmarks": benchmarks}
+        # JSON is YAML with every quote in place, whatever characters a path has.
+        flags = [f"{key}={json.dumps(value)}" for key, value in given.items() if value is not None]
+        from rtrl_chem.data.prepare.engine import make_engine
+        from rtrl_chem.data.prepare.run import Request
+        from rtrl_chem.data.prepare.run import prepare as run
+        from rtrl_chem.data.prepare.settings import load_settings
+        from rtrl_chem.evaluation.suites.structures import benchmark_structures
+
+        settings = load_settings(config, [*(overrides or []), *flags])
+        request = Request(tuple(inputs), out, settings, overwrite, quiet)
+        run(request, make_engine(engine, workers, scheduler), benchmark_structures)
 
 
 @app.command()
@@ -272,9 +366,10 @@ def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = Fal
         for warning in found.warnings:
             typer.echo(f"warning: {warning}", err=True)
         checked = found.config
-        order = " -> ".join(str(direction) for direction in checked.directions)
+        order = (" + " if checked.schedule == "joint" else " -> ").join(map(str, checked.directions))
         plan = f"{checked.rounds} x ({order}), {checked.steps_per_phase} steps each"
-        typer.echo(f"{config}: ok ({checked.task}, {checked.algorithm}, {plan})", err=True)
+        regimes = " + ".join(checked.regimes)
+        typer.echo(f"{config}: ok ({checked.task}, {regimes}, {checked.algorithm}, {plan})", err=True)
 
 
 @app.command()

@@ -12,25 +12,60 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, with_config
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from rtrl_chem import strict_yaml
+from rtrl_chem.closed import Closed, Count, Text, check_text
 from rtrl_chem.errors import ConfigError, problems_of
-from rtrl_chem.passthrough import TRAINERS, lora_problems, trainer_fields, trainer_problems, trainer_schema
+from rtrl_chem.passthrough import (
+    ON_POLICY,
+    RLOO_BETA,
+    TRAINERS,
+    lora_problems,
+    trainer_fields,
+    trainer_problems,
+    trainer_schema,
+)
+from rtrl_chem.regimes import (
+    GuardsConfig,
+    Regime,
+    SupervisedConfig,
+    SyntheticConfig,
+    check_regime,
+    listed,
+    regime_problems,
+)
+from rtrl_chem.rewards.options import (
+    OPTIONS,
+    FormatReward,
+    LikelihoodReward,
+    RefereeReward,
+    Rewards,
+    fit_problems,
+    read_user_rewards,
+    reward_names,
+)
 from rtrl_chem.tasks import Direction, get_style, load_task
 
 __all__ = [
+    "CORPUS_KEYS",
     "Closed",
     "Config",
+    "CorpusConfig",
+    "CorpusKey",
     "DataConfig",
     "EvaluationConfig",
     "FormatReward",
+    "GuardsConfig",
     "LikelihoodReward",
     "ModelConfig",
+    "PPOOptions",
     "Rewards",
+    "StreamingConfig",
+    "SupervisedConfig",
+    "SyntheticConfig",
     "apply_override",
     "config_from_mapping",
     "dump_config",
@@ -52,12 +87,6 @@ def _not_yet(*values: str) -> BeforeValidator:
         return value
 
     return BeforeValidator(check)
-
-
-def _check_text(text: str) -> str:
-    if not text.strip():
-        raise ValueError("is empty; give a text")
-    return text
 
 
 def _check_style(style: Any) -> Any:
@@ -85,27 +114,10 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
-def _from_weight(term: Any) -> Any:
-    """`likelihood: 1.0` is short for `likelihood: {weight: 1.0}`."""
-    if isinstance(term, (int, float)) and not isinstance(term, bool):
-        return {"weight": term}
-    if isinstance(term, (dict, BaseModel)):
-        return term
-    raise ValueError(f"got {term!r}, must be a weight or a mapping such as {{weight: 1.0}}")
-
-
-Text = Annotated[str, AfterValidator(_check_text)]
-Count = Annotated[int, Field(ge=1)]
+CorpusKey = Literal["molecules", "outputs", "pairs"]
+CORPUS_KEYS: tuple[CorpusKey, ...] = get_args(CorpusKey)
+Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
 Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
-
-
-class Closed(BaseModel):
-    """What is read from YAML: no unknown keys, no change after reading, no silent conversion: `true` is not 1, `"3"`
-    is not 3."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class ModelConfig(Closed):
@@ -130,52 +142,114 @@ class ModelConfig(Closed):
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
 
 
+# A referee may be a model, and its options stand in a module that this one imports.
+RefereeReward.model_rebuild(_types_namespace={"ModelConfig": ModelConfig})
+
+
+class CorpusConfig(Closed):
+    """One corpus of several that are mixed."""
+
+    path: Text
+    """A file, a prepared corpus, a Hub data set or bundled:NAME."""
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    """Of the sources drawn, this corpus gives its weight's share of all weights."""
+    field: str | None = None
+    """As data.field, for this corpus alone."""
+    output_field: str | None = None
+    """As data.output_field, for this corpus alone."""
+    format: Format | None = None
+    """As data.format, for this corpus alone."""
+
+
+def _check_corpora(given: Any) -> Any:
+    """One path stays text; a list becomes corpora, each a path or a mapping."""
+    if given is None or isinstance(given, str):
+        return given if given is None else check_text(given)
+    if not isinstance(given, (list, tuple)) or not given:
+        raise ValueError(f"got {given!r}, must be a path or a list such as [{{path: a.smi, weight: 2}}, b.smi]")
+    corpora, problems = [], []
+    for number, entry in enumerate(given):
+        try:
+            corpora.append(CorpusConfig.model_validate({"path": entry} if isinstance(entry, str) else entry))
+        except ValidationError as error:
+            own = problems_of(error, lambda _: CorpusConfig.__annotations__)
+            problems += [f"corpus {number + 1}: {problem.removeprefix(': ')}" for problem in own]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return tuple(corpora)
+
+
+Corpora = Annotated[
+    str | tuple[CorpusConfig, ...] | None,
+    BeforeValidator(_check_corpora, json_schema_input_type=str | list[str | CorpusConfig] | None),
+]
+
+
+class StreamingConfig(Closed):
+    """Read molecules and outputs while training, through a shuffle buffer, instead of before it."""
+
+    buffer: Count = 10_000
+    """Items that are shuffled at a time; an item comes at most so many places before its turn."""
+
+
 class DataConfig(Closed):
     """What to train on: at least one of molecules, outputs, pairs."""
 
-    molecules: Text | None = None
-    """Unlabelled sources of the forward direction (for naming: molecules): a file, a Hub data set or bundled:NAME."""
-    outputs: Text | None = None
+    molecules: Corpora = None
+    """Unlabelled sources of the forward direction (for naming: molecules): a file, a prepared corpus, a Hub data set or
+    bundled:NAME; or a list of them, each with a weight."""
+    outputs: Corpora = None
     """Unlabelled sources of the reverse direction (for naming: names; for reaction: products)."""
-    pairs: Text | None = None
+    pairs: Corpora = None
     """Labelled pairs; sft needs them."""
     field: str | None = None
     """Column of the left side; default: the usual names."""
     output_field: str | None = None
     """Column of the right side."""
-    format: Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"] | None = None
+    format: Format | None = None
     """Format of the files; default: by their ending."""
     limit: Count | None = None
     """Use at most so many items of each file."""
+    curriculum: Literal["length"] | None = None
+    """length: the sources of each direction come in order of length over the whole run, the shortest first. Default:
+    in random order."""
+    streaming: StreamingConfig | None = None
+    """For corpora that are too large to be read first and cannot be prepared. Needs held-out items of its own."""
     keep_written: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Where a direction has no corpus and the policy writes its sources: the share of them to train on, those it is
     surest of. 1.0 keeps all; a source that is itself wrong teaches agreement with a mistake."""
 
-
-class LikelihoodReward(Closed):
-    """How likely the frozen reverse model finds the source x, given the output y."""
-
-    weight: Annotated[float, Field(ge=0)] = 1.0
-    """Factor in the total reward."""
-    form: Literal["log", "probability"] = "probability"
-    """log p(x | y) in nats, or p(x | y) itself, which is bounded and near zero for every wrong answer."""
-    normalize: Literal["token", "sequence"] = "sequence"
-    """token: the mean over x's tokens (of the probability: the geometric mean); sequence: the sum."""
-
-
-class FormatReward(Closed):
-    """1 for an output in the right format, else 0 (F(y) of arXiv 2510.01527, Eq. 10)."""
-
-    weight: Annotated[float, Field(ge=0)] = 0.2
-    """Factor in the total reward; alpha in the paper."""
+    def corpora(self, key: CorpusKey) -> tuple[CorpusConfig, ...]:
+        """What stands under a key as a list, empty where there is nothing; columns and format filled in from above."""
+        given = getattr(self, key) or ()
+        listed = (CorpusConfig(path=given),) if isinstance(given, str) else given
+        above = {name: getattr(self, name) for name in ("field", "output_field", "format")}
+        return tuple(
+            one.model_copy(update={name: getattr(one, name) or value for name, value in above.items()})
+            for one in listed
+        )
 
 
-@with_config(ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
-class Rewards(TypedDict, total=False):
-    """The terms of the reward by name; a bare number is a term's weight."""
+class PPOOptions(Closed):
+    """What PPO has beside TRL's fields. The clipping range of its ratio is trainer.epsilon, its epochs on each rollout
+    are trainer.num_iterations, a KL term in the loss is trainer.beta."""
 
-    likelihood: Annotated[LikelihoodReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
-    format: Annotated[FormatReward, BeforeValidator(_from_weight, json_schema_input_type=Any)]
+    gamma: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Discount of a reward for each token that it comes later."""
+    lam: Annotated[float, Field(ge=0, le=1)] = 0.95
+    """Lambda of generalized advantage estimation: 1.0 trusts the sampled rewards alone, 0.0 the value head alone."""
+    vf_coef: Annotated[float, Field(ge=0)] = 0.1
+    """Weight of the value loss."""
+    cliprange_value: Annotated[float, Field(gt=0)] = 0.2
+    """How far a value may move from that of the rollout before its loss is clipped."""
+    kl_coef: Annotated[float, Field(ge=0)] = 0.05
+    """Weight of the penalty, in the reward of each token, on log policy - log start of the phase."""
+    whiten_rewards: bool = False
+    """Scale the rewards of tokens to variance 1 over the rollout; their mean stays."""
+    whiten_advantages: bool = True
+    """Shift and scale advantages to mean 0 and variance 1 over the rollout."""
+    value_learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Learning rate of the value head; default: trainer.learning_rate. It follows the same schedule."""
 
 
 class EvaluationConfig(Closed):
@@ -214,10 +288,26 @@ class Config(Closed):
     """naming, reaction, captioning, or the path of a task's YAML file."""
     model: ModelConfig
     data: DataConfig
-    regime: Annotated[Literal["self_supervised"], _not_yet("supervised", "synthetic")] = "self_supervised"
-    """Where rewards come from: the round trip alone."""
-    algorithm: Annotated[Literal["grpo", "sft", "expert_iteration"], _not_yet("rloo", "ppo")] = "grpo"
-    """grpo: reinforcement learning; sft: on the pairs; expert_iteration: sft on the best of several samples."""
+    regime: Annotated[
+        Regime | tuple[Regime, ...],
+        BeforeValidator(check_regime, json_schema_input_type=Regime | list[Regime]),
+    ] = "self_supervised"
+    """What is learned from. self_supervised: the round trip alone; supervised: labelled pairs too; synthetic: pairs
+    that the policy or a rule makes, too. Several at once as a list."""
+    supervised: SupervisedConfig = Field(default_factory=SupervisedConfig)
+    """How regime: supervised uses the pairs."""
+    synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig)
+    """How regime: synthetic makes pairs."""
+    schedule: Literal["alternate", "joint"] = "alternate"
+    """alternate: the directions take turns; joint: both in each batch, a new snapshot every steps_per_phase."""
+    models: Literal["shared", "adapters", "separate"] = "shared"
+    """shared: one model for both directions; adapters: one base with a LoRA adapter for each; separate: two models.
+    Of the latter two, the one that is not being trained judges."""
+    reverse_model: ModelConfig | None = None
+    """With models: separate the model of the reverse direction; default: it starts as a copy of `model`."""
+    algorithm: Literal["grpo", "rloo", "ppo", "sft", "expert_iteration"] = "grpo"
+    """grpo, rloo, ppo: reinforcement learning; sft: on the pairs; expert_iteration: sft on the best of several
+    samples. See docs/algorithms.md."""
     rounds: Count = 3
     """How often all directions are trained in turn."""
     directions: Annotated[
@@ -227,12 +317,23 @@ class Config(Closed):
     """The phases of a round, in this order. Without unlabelled sources for one, the policy writes them in the other."""
     steps_per_phase: Count = 40
     """Optimizer steps in one phase."""
-    rewards: Rewards = Field(default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward()))
-    """Terms of the reward: likelihood, format. A term that is left out of a given mapping is off."""
+    rewards: Annotated[Rewards, AfterValidator(read_user_rewards)] = Field(
+        default_factory=lambda: Rewards(likelihood=LikelihoodReward(), format=FormatReward())
+    )
+    """Terms of the reward, see docs/rewards.md. A term that is left out of a given mapping is off."""
+    ungated: Annotated[
+        tuple[Literal["COPIED_SOURCE", "LEAKED_SOURCE"], ...],
+        BeforeValidator(lambda given: tuple(given) if isinstance(given, list) else given),
+    ] = ()
+    """Verdicts that are counted and not punished. For experiments on what a model does that may cheat."""
     trainer: dict[str, Any] = Field(default_factory=dict, json_schema_extra=trainer_schema)
-    """Fields of TRL's GRPOConfig (sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields of GRPOConfig),
-    passed through."""
+    """Fields of TRL's GRPOConfig (rloo: RLOOConfig; sft: SFTConfig; expert_iteration: SFTConfig and the sampling fields
+    of GRPOConfig), passed through."""
+    ppo: PPOOptions | None = None
+    """What algorithm: ppo has beside those fields."""
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    guards: GuardsConfig | None = None
+    """Measure after every round, roll back or stop when training does harm. Without this section: off."""
     output_dir: Text
     """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -247,6 +348,51 @@ class Config(Closed):
     def evaluation_max_new_tokens(self) -> int:
         """Longest answer in evaluation, in tokens."""
         return self.evaluation.max_new_tokens or self.max_new_tokens
+
+    @property
+    def regimes(self) -> tuple[str, ...]:
+        """The regimes that are on."""
+        return (self.regime,) if isinstance(self.regime, str) else self.regime
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Optimizer steps of SFT before the first round."""
+        return self.supervised.warm_up_steps if "supervised" in self.regimes else 0
+
+    @property
+    def sft_weight(self) -> float:
+        """Weight of the SFT loss on the pairs in each reinforcement learning step."""
+        return self.supervised.sft_weight if "supervised" in self.regimes else 0.0
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether a phase must know how far the policy is from its start, whatever that costs."""
+        penalty = self.algorithm == "ppo" and (self.ppo or PPOOptions()).kl_coef > 0
+        return penalty or (self.guards is not None and self.guards.max_kl is not None)
+
+    @property
+    def synthetic_directions(self) -> tuple[Direction, ...]:
+        """The directions that learn from made pairs: those with real answers to write a source for, or with pairs."""
+        if "synthetic" not in self.regimes:
+            return ()
+        alone = self.data.pairs and (not self.synthetic.samples or self.synthetic.pairs_weight)
+        return tuple(d for d in self.directions if alone or self.has_answers(d))
+
+    def has_answers(self, direction: Direction) -> bool:
+        """Whether the policy can write sources for real answers of this direction."""
+        real = self.data.outputs if direction is Direction.FORWARD else self.data.molecules
+        return bool(real and self.synthetic.samples)
+
+    @property
+    def trains_by_algorithm(self) -> bool:
+        """Whether rounds hold more than made pairs: with algorithm: sft they are all there is to learn."""
+        return not (self.algorithm == "sft" and "synthetic" in self.regimes)
+
+    @property
+    def writing_max_new_tokens(self) -> int:
+        """Longest answer, in tokens, that the policy writes to learn from: SFTConfig has no field for it."""
+        given = self.trainer.get("max_completion_length") or self.evaluation.max_new_tokens
+        return given or DEFAULT_COMPLETION_LENGTH
 
     @property
     def reward_weights(self) -> dict[str, float]:
@@ -328,22 +474,28 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     (): Config,
     ("model",): ModelConfig,
     ("data",): DataConfig,
-    ("rewards",): Rewards,
-    ("rewards", "likelihood"): LikelihoodReward,
-    ("rewards", "format"): FormatReward,
+    ("data", "streaming"): StreamingConfig,
+    ("ppo",): PPOOptions,
     ("evaluation",): EvaluationConfig,
-}
+    ("rewards", "referee", "model"): ModelConfig,
+    ("supervised",): SupervisedConfig,
+    ("synthetic",): SyntheticConfig,
+    ("guards",): GuardsConfig,
+    ("reverse_model",): ModelConfig,
+} | {("rewards", name): options for name, options in OPTIONS.items()}
 
 
 def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    if location == ("rewards",):
+        return reward_names()
     level = _LEVELS.get(tuple(str(part) for part in location))
-    return list(level.__annotations__) if level else []
+    return list(level.model_fields) if level else []
 
 
 def _set_aside_misplaced(raw: dict[Any, Any]) -> tuple[dict[Any, Any], list[str]]:
     """Top-level keys that are right one level down: the commonest slip, and no spelling would explain it."""
-    homes = dict.fromkeys(trainer_fields("expert_iteration") | trainer_fields("grpo"), "trainer")
-    for section in ("evaluation", "data", "model"):
+    homes = dict.fromkeys([name for algorithm in TRAINERS for name in trainer_fields(algorithm)], "trainer")
+    for section in ("evaluation", "data", "model", "ppo"):
         homes |= dict.fromkeys(_allowed_keys((section,)), section)
     own = _allowed_keys(())
     slips = {key: homes[key] for key in raw if key in homes and key not in own}
@@ -359,8 +511,10 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     reports beside the problems of single keys; whatever is malformed is skipped here."""
     algorithm = raw.get("algorithm", "grpo")
     algorithm = algorithm if isinstance(algorithm, str) and algorithm in TRAINERS else None
+    regimes = listed(raw.get("regime", "self_supervised"))
     checks: list[tuple[str, Callable[[Any], list[str]]]] = [
-        ("data", lambda data: _data_problems(data, algorithm)),
+        ("data", lambda data: _data_problems(data, algorithm, regimes)),
+        ("data", lambda data: _streaming_problems(data, raw.get("evaluation"))),
         ("rewards", lambda rewards: _reward_problems(rewards, algorithm)),
         ("model", _model_problems),
         ("trainer", lambda trainer: trainer_problems(trainer, algorithm) if algorithm else []),
@@ -369,14 +523,17 @@ def _problems_between(raw: Mapping[Any, Any]) -> list[str]:
     for section, check in checks:
         if isinstance(raw.get(section), dict):
             problems += check(raw[section])
-    return problems + _reference_problems(raw.get("model"), raw.get("trainer"))
+    problems += _fit_problems(raw) + regime_problems(raw, algorithm)
+    if raw.get("ppo") is not None and algorithm != "ppo":
+        problems.append(f"ppo: is of algorithm: ppo, not of {algorithm}; leave it out")
+    return problems + _reference_problems(raw.get("model"), raw.get("trainer", {}), algorithm)
 
 
-def _reference_problems(model: Any, trainer: Any) -> list[str]:
+def _reference_problems(model: Any, trainer: Any, algorithm: str | None) -> list[str]:
     """TRL loads the reference model of a KL term by name alone, with neither the GGUF file nor the model's own code."""
     if not isinstance(model, dict) or not isinstance(trainer, dict) or model.get("lora"):
         return []
-    beta = trainer.get("beta")
+    beta = trainer.get("beta", RLOO_BETA if algorithm == "rloo" else None)
     own = next((key for key in ("gguf_file", "trust_remote_code") if model.get(key)), None)
     if own is None or isinstance(beta, bool) or not isinstance(beta, (int, float)) or beta == 0:
         return []
@@ -397,17 +554,47 @@ def _task_problems(task: Any) -> list[str]:
     return []
 
 
-def _data_problems(data: Mapping[str, Any], algorithm: str | None) -> list[str]:
-    if all(data.get(key) is None for key in ("molecules", "outputs", "pairs")):
+def _fit_problems(raw: Mapping[Any, Any]) -> list[str]:
+    """Rewards that mean nothing for the task."""
+    task, rewards = raw.get("task"), raw.get("rewards")
+    if not isinstance(rewards, dict) or not isinstance(task, str) or _task_problems(task):
+        return []
+    return fit_problems(rewards, load_task(task)) if task.strip() else []
+
+
+def _data_problems(data: Mapping[str, Any], algorithm: str | None, regimes: tuple[str, ...]) -> list[str]:
+    if all(data.get(key) is None for key in CORPUS_KEYS):
         return ["data: names no data; give molecules, outputs or pairs"]
-    if algorithm == "sft" and data.get("pairs") is None:
+    if data.get("pairs") is not None:
+        return []
+    if "supervised" in regimes:
+        return ["data.pairs: missing; regime: supervised learns from labelled pairs"]
+    if algorithm == "sft" and "synthetic" not in regimes:
         return ["data.pairs: missing; algorithm: sft learns from labelled pairs"]
     return []
 
 
+def _streaming_problems(data: Mapping[str, Any], evaluation: Any) -> list[str]:
+    """A stream is read once and forgotten: neither can items be set aside from it, nor the shortest be found."""
+    if data.get("streaming") is None:
+        return []
+    problems = []
+    if data.get("molecules") is None and data.get("outputs") is None:
+        problems.append("data.streaming: molecules and outputs are streamed, pairs are not; leave it out")
+    if data.get("curriculum") is not None:
+        problems.append("data.curriculum: cannot be with data.streaming; prepare the corpus (rtrl-chem prepare)")
+    named = evaluation if isinstance(evaluation, dict) else {}
+    if all(named.get(key) is None for key in CORPUS_KEYS):
+        problems.append(
+            "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs, or "
+            "evaluation.molecules or evaluation.outputs"
+        )
+    return problems
+
+
 def _reward_problems(rewards: Mapping[str, Any], algorithm: str | None) -> list[str]:
     weights = [term.get("weight", 1) if isinstance(term, dict) else term for term in rewards.values()]
-    if algorithm == "grpo" and all(type(weight) in (int, float) and weight == 0 for weight in weights):
+    if algorithm in ON_POLICY and all(type(weight) in (int, float) and weight == 0 for weight in weights):
         return ["rewards: no term has a weight above 0, so there is nothing to learn; set e.g. likelihood: 1.0"]
     return []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -64,7 +64,30 @@ OWNED_LORA = {
 }
 # Expert iteration samples as GRPO does, then trains as SFT does: it takes SFTConfig's fields and these of GRPOConfig.
 SAMPLING = ("max_completion_length", "num_generations", "temperature")
-TRAINERS = {"grpo": "GRPOConfig", "sft": "SFTConfig", "expert_iteration": "SFTConfig"}
+TRAINERS = {
+    "grpo": "GRPOConfig",
+    "rloo": "RLOOConfig",
+    "ppo": "GRPOConfig",
+    "sft": "SFTConfig",
+    "expert_iteration": "SFTConfig",
+}
+# Algorithms that learn from the rewards of their own samples.
+ON_POLICY = ("grpo", "rloo", "ppo")
+# What PPO takes from GRPO are rollouts and the clipped loss; these fields belong to what it does in its own way.
+NOT_OF_PPO = {
+    "scale_rewards": "PPO compares with its value head, not with a group; see ppo.whiten_rewards",
+    "multi_objective_aggregation": "PPO compares with its value head, not with a group",
+    "importance_sampling_level": "PPO's ratio is that of each token",
+}
+PPO_LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo")
+# Fields of GRPOConfig that TRL looks at in the middle of a step: a misspelt value would cost a model's loading and a
+# rollout. A unit test compares the losses with TRL's.
+CHOICES = {
+    "loss_type": ("dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"),
+    "scale_rewards": ("group", "batch", "none"),
+    "importance_sampling_level": ("token", "sequence"),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+}
 MINIMUM = {
     "per_device_train_batch_size": 1,
     "gradient_accumulation_steps": 1,
@@ -75,6 +98,8 @@ MINIMUM = {
 }
 # TRL's own; a unit test compares.
 BATCH_DEFAULTS = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 8}
+RLOO_GENERATIONS = 2
+RLOO_BETA = 0.05
 WORDS = {
     "bool": "true or false",
     "int": "a whole number",
@@ -100,19 +125,23 @@ def trainer_fields(algorithm: str) -> dict[str, list[str]]:
     known = dict(listing[TRAINERS[algorithm]])
     if algorithm == "expert_iteration":
         known |= {name: listing["GRPOConfig"][name] for name in SAMPLING}
-    return {name: kinds for name, kinds in sorted(known.items()) if name not in OWNED}
+    refused = OWNED | (NOT_OF_PPO if algorithm == "ppo" else {})
+    return {name: kinds for name, kinds in sorted(known.items()) if name not in refused}
 
 
 def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
     """What is wrong with a `trainer:` section, one line for each key."""
     problems = _problems("trainer", trainer, trainer_fields(algorithm), OWNED, _elsewhere(algorithm))
-    # One sample is no group for GRPO; expert iteration then learns every answer that passes the verdicts.
-    least_of = MINIMUM | ({"num_generations": 1} if algorithm == "expert_iteration" else {})
+    if TRAINERS[algorithm] == "GRPOConfig":
+        problems += _choice_problems(trainer, {"loss_type": PPO_LOSSES} if algorithm == "ppo" else CHOICES)
+    # One sample is no group for GRPO and RLOO; PPO needs none, and expert iteration then learns every answer that
+    # passes the verdicts.
+    least_of = MINIMUM | ({"num_generations": 1} if algorithm in ("expert_iteration", "ppo") else {})
     for name, least in least_of.items():
         value = trainer.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
             problems.append(f"trainer.{name}: got {value}, must be at least {least}")
-    return problems + _generation_problems(trainer)
+    return problems + _generation_problems(trainer, algorithm)
 
 
 def lora_problems(lora: Mapping[Any, Any]) -> list[str]:
@@ -130,7 +159,8 @@ def lora_problems(lora: Mapping[Any, Any]) -> list[str]:
 def _elsewhere(algorithm: str) -> dict[str, str]:
     """Fields that other algorithms take, with the reason why this one does not."""
     names = {name for other in TRAINERS for name in trainer_fields(other)}
-    return dict.fromkeys(names, f"not a field of TRL's {TRAINERS[algorithm]}, which algorithm: {algorithm} takes")
+    reasons = dict.fromkeys(names, f"not a field of TRL's {TRAINERS[algorithm]}, which algorithm: {algorithm} takes")
+    return reasons | (NOT_OF_PPO if algorithm == "ppo" else {})
 
 
 def _problems(
@@ -168,6 +198,14 @@ def _value_problems(key: str, value: Any, kinds: list[str]) -> list[str]:
     return [] if _is_finite(value) else [f"{key}: got {value!r}, must be finite"]
 
 
+def _choice_problems(trainer: Mapping[Any, Any], choices: Mapping[str, Iterable[str]]) -> list[str]:
+    return [
+        f"trainer.{name}: got {trainer[name]!r}; {did_you_mean(trainer[name], allowed)}"
+        for name, allowed in choices.items()
+        if isinstance(trainer.get(name), str) and trainer[name] not in allowed
+    ]
+
+
 def _is_finite(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_is_finite(item) for item in value.values())
@@ -176,15 +214,16 @@ def _is_finite(value: Any) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def _number(trainer: Mapping[Any, Any], name: str) -> int | None:
+def _number(trainer: Mapping[Any, Any], name: str, algorithm: str) -> int | None:
     """The value of a field that counts something, TRL's default if it is not given; None if it is not a count."""
-    value = trainer.get(name, BATCH_DEFAULTS.get(name))
+    defaults = BATCH_DEFAULTS | ({"num_generations": RLOO_GENERATIONS} if algorithm == "rloo" else {})
+    value = trainer.get(name, defaults.get(name))
     return value if type(value) is int and value > 0 else None
 
 
-def _generation_problems(trainer: Mapping[Any, Any]) -> list[str]:
+def _generation_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
     """What TRL would refuse on any number of processes."""
-    total, group = _number(trainer, "generation_batch_size"), _number(trainer, "num_generations")
+    total, group = (_number(trainer, name, algorithm) for name in ("generation_batch_size", "num_generations"))
     if total is None or group is None:
         return []
     if trainer.get("steps_per_generation") is not None:
@@ -194,30 +233,37 @@ def _generation_problems(trainer: Mapping[Any, Any]) -> list[str]:
     return []
 
 
-def batch_problem(trainer: Mapping[str, Any], processes: int) -> str | None:
-    """Why GRPO cannot form whole groups of `num_generations` completions on so many processes; None if it can.
+def batch_problem(trainer: Mapping[str, Any], processes: int, algorithm: str = "grpo", groups: int = 1) -> str | None:
+    """Why no whole groups of `num_generations` completions can be formed on so many processes, `groups` of them or
+    more in each generation; None if they can.
 
     As in TRL: the samples of one generation are per_device_train_batch_size x processes x steps_per_generation
     (default: gradient_accumulation_steps), or generation_batch_size.
     """
-    device, group = _number(trainer, "per_device_train_batch_size"), _number(trainer, "num_generations")
-    steps = _number(trainer, "steps_per_generation") or _number(trainer, "gradient_accumulation_steps")
+    count = partial(_number, trainer, algorithm=algorithm)
+    device, group = count("per_device_train_batch_size"), count("num_generations")
+    steps = count("steps_per_generation") or count("gradient_accumulation_steps")
     if device is None or group is None or steps is None:
         return None
     plural = f"{processes} process{'es' * (processes > 1)}"
-    if total := _number(trainer, "generation_batch_size"):
-        if total % (device * processes) == 0:
-            return None
+    total = count("generation_batch_size")
+    if total and total % (device * processes):
         return (
             f"trainer.generation_batch_size: got {total}, on {plural} it must be a multiple of "
             f"per_device_train_batch_size x processes = {device * processes}"
         )
-    if (device * processes * steps) % group == 0:
-        return None
-    return (
-        f"trainer.num_generations: got {group}, on {plural} the {device * processes * steps} samples of a generation "
-        f"({device} per device x {processes} x {steps} steps) must be a multiple of it"
-    )
+    samples = total or device * processes * steps
+    if samples % group:
+        return (
+            f"trainer.num_generations: got {group}, on {plural} the {samples} samples of a generation "
+            f"({device} per device x {processes} x {steps} steps) must be a multiple of it"
+        )
+    if samples < groups * group:
+        return (
+            f"trainer.num_generations: got {group}, at most half of the {samples} samples of a generation on {plural} "
+            "with schedule: joint, which takes both directions into each"
+        )
+    return None
 
 
 def trainer_schema(schema: dict[str, Any]) -> None:

@@ -7,15 +7,20 @@ Only what is surely wrong is a problem. Whatever could be on the Hub counts as t
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from rtrl_chem.config import Config
-from rtrl_chem.errors import ConfigError, did_you_mean
-from rtrl_chem.passthrough import batch_problem
+from rtrl_chem.config import CORPUS_KEYS, Config, CorpusKey, DataConfig, ModelConfig
+from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
+from rtrl_chem.passthrough import ON_POLICY, batch_problem
+from rtrl_chem.tasks import load_task
 
-__all__ = ["Findings", "bundled_data", "bundled_models", "look_up"]
+__all__ = ["Findings", "bundled_data", "bundled_models", "look_up", "model_problem"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
@@ -35,20 +40,21 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
 
     `processes` is the number a run would have; where it is unknown, batches that only fit several are a warning.
     """
-    sources = [
-        (f"{section}.{key}", path, form)
-        for section, part, form in (
-            ("data", config.data, config.data.format),
-            ("evaluation", config.evaluation, None),
-        )
-        for key in ("molecules", "outputs", "pairs")
-        if (path := getattr(part, key)) is not None
-    ]
-    problems = [_data_problem(*source) for source in sources]
+    problems = [problem for key in CORPUS_KEYS for problem in _corpora_problems(config.data, key)]
+    held_out = [(key, getattr(config.evaluation, key)) for key in CORPUS_KEYS]
+    problems += [_data_problem(f"evaluation.{key}", path, None) for key, path in held_out if path is not None]
+    if config.guards is not None and config.guards.pairs is not None:
+        problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
     problems += [_guard_problem(config.evaluation.guard)]
-    problems += [_model_problem(config.model.path, config.model.gguf_file)]
+    problems += [model_problem(config.model.path, config.model.gguf_file)]
+    if own := config.reverse_model:
+        problems += [model_problem(own.path, own.gguf_file, "reverse_model")]
     folder_problem, warning = _output_findings(config.output_dir)
-    batch = batch_problem(config.trainer, processes or 1) if config.algorithm == "grpo" else None
+    batch = None
+    if config.algorithm in ON_POLICY:
+        groups = 2 if config.schedule == "joint" else 1
+        batch = batch_problem(config.trainer, processes or 1, config.algorithm, groups)
+    problems += _reward_problems(config)
     problems += [folder_problem, batch if processes else None]
     warnings = [warning, None if processes else batch]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))
@@ -69,20 +75,48 @@ def _assets() -> Path:
     return Path(str(files("rtrl_chem"))) / "assets"
 
 
+def _corpora_problems(data: DataConfig, key: CorpusKey) -> list[str | None]:
+    """About each corpus under a key of `data`: looked up, and of a kind that can be streamed where that is wanted."""
+    problems = []
+    streamed = data.streaming is not None and key != "pairs"
+    for number, one in enumerate(data.corpora(key), 1):
+        name = f"data.{key}" if isinstance(getattr(data, key), str) else f"data.{key}: corpus {number}"
+        problems.append(_data_problem(name, one.path, one.format))
+        if streamed and problems[-1] is None and Path(one.path).expanduser().is_dir():
+            problems[-1] = f"{name}: {one.path!r} is a prepared corpus, read at random; leave data.streaming out"
+    return problems
+
+
 def _data_problem(key: str, given: str, form: str | None) -> str | None:
     if given.startswith(PREFIX):
         names = bundled_data()
         return None if given in names else f"{key}: no bundled data set {given!r}; {did_you_mean(given, names)}"
     path = Path(given).expanduser()
     if path.is_dir():
-        return f"{key}: {given!r} is a folder; give one file"
-    known = Path(path.name.lower().removesuffix(".gz")).suffix in ENDINGS
+        from rtrl_chem.data.prepared import open_prepared  # imports RDKit, so only where there is a folder
+
+        try:
+            open_prepared(path)
+        except RtrlError as error:
+            return f"{key}: {error}"
+        return None
+    known = Path(re.sub(r"\.(gz|xz|zst|bz2)$", "", path.name.lower())).suffix in ENDINGS
     if path.exists():
         endings = ", ".join(sorted(ENDINGS))
-        return None if known or form else f"{key}: {given!r} ends in none of {endings} (also .gz); say data.format"
+        return (
+            None
+            if known or form
+            else f"{key}: {given!r} ends in none of {endings} (also packed, .gz .xz .zst); say data.format"
+        )
     if "/" in given and form is None and not known and _may_be_on_hub(given, path):
         return None
     return f"{key}: no file {given!r}; give a file, a Hub data set id (org/name) or bundled:NAME"
+
+
+def _validation_problem(config: Config) -> str | None:
+    if config.guards is None or config.guards.pairs != config.evaluation.pairs:
+        return None
+    return f"guards.pairs: {config.guards.pairs!r} is evaluation.pairs too; what decides must not be what is reported"
 
 
 def _guard_problem(given: str | None) -> str | None:
@@ -97,20 +131,57 @@ def _guard_problem(given: str | None) -> str | None:
     return f"evaluation.guard: {given!r} has parts; name a suite of texts and questions alone" if suite.parts else None
 
 
-def _model_problem(given: str, gguf_file: str | None) -> str | None:
+def model_problem(given: str, gguf_file: str | None = None, section: str = "model") -> str | None:
+    """What is wrong with the name of a model, None where nothing is or only loading can tell."""
+    key = f"{section}.path"
     if given.startswith(PREFIX):
         names = bundled_models()
-        return None if given in names else f"model.path: no bundled model {given!r}; {did_you_mean(given, names)}"
+        return None if given in names else f"{key}: no bundled model {given!r}; {did_you_mean(given, names)}"
     path = Path(given).expanduser()
     if path.is_dir():
         wanted = [gguf_file] if gguf_file else ["config.json", "adapter_config.json"]
-        found = any((path / name).is_file() for name in wanted)
-        return None if found else f"model.path: {given!r} is not a model's folder, it has no {wanted[0]}"
+        found = any((path / side / name).is_file() for name in wanted for side in ("", "forward"))
+        return None if found else f"{key}: {given!r} is not a model's folder, it has no {wanted[0]}"
     if path.exists():
-        return f"model.path: {given!r} is a file; give the model's folder (of a GGUF: and its name as model.gguf_file)"
+        return f"{key}: {given!r} is a file; give the model's folder (of a GGUF: and its name as {section}.gguf_file)"
     if _may_be_on_hub(given, path):
         return None
-    return f"model.path: no folder {given!r}; give a folder, a Hub model id (org/name) or bundled:NAME"
+    return f"{key}: no folder {given!r}; give a folder, a Hub model id (org/name) or bundled:NAME"
+
+
+def _reward_problems(config: Config) -> list[str | None]:
+    """What the rewards need and is not there: labels, Java, another model, a file."""
+    terms: Mapping[str, Any] = {name: config.rewards[name] for name in config.reward_weights}  # type: ignore[literal-required]
+    problems: list[str | None] = [
+        f"rewards.{name}.file: no file {term.file!r}; give the Python file that defines {name}"
+        for name, term in terms.items()
+        if getattr(term, "file", None) is not None and not Path(term.file).expanduser().is_file()
+    ]
+    if "supervised" in terms:
+        problems += _supervised_problems(config, terms["supervised"].prose)
+    if referee := terms.get("referee"):
+        problems.append(_referee_problem(referee.model))
+    return problems
+
+
+def _supervised_problems(config: Config, prose: str) -> list[str]:
+    task = load_task(config.task)
+    problems = []
+    if config.data.pairs is None:
+        problems.append("rewards.supervised: there are no labels; give data.pairs, or leave it out")
+    written = any(task.output(direction).prose for direction in config.directions)
+    if written and prose.startswith("rouge") and find_spec("rouge_score") is None:
+        problems.append(
+            "rewards.supervised.prose: ROUGE needs rouge-score; pip install 'rtrl-chem[metrics]', or set bleu4"
+        )
+    return problems
+
+
+def _referee_problem(model: ModelConfig | None) -> str | None:
+    if model is None:
+        there = find_spec("py2opsin") is not None and shutil.which("java") is not None
+        return None if there else "rewards.referee: OPSIN needs Java and py2opsin; install Java and `rtrl-chem[opsin]`"
+    return model_problem(model.path, model.gguf_file, "rewards.referee.model")
 
 
 def _may_be_on_hub(given: str, path: Path) -> bool:

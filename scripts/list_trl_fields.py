@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any, Literal, Union
 
 from peft import LoraConfig
-from trl import GRPOConfig, SFTConfig
+from trl import GRPOConfig, RLOOConfig, SFTConfig
 
 ORDER = ("bool", "int", "float", "str", "list", "dict", "null")
 # Annotated more narrowly than documented: `scale_rewards (str or bool)`.
@@ -48,7 +48,8 @@ def listing(config: type) -> dict[str, list[str]]:
 def build() -> dict[str, Any]:
     """The whole file."""
     versions = {name: version(name) for name in ("trl", "transformers", "peft")}
-    return {"versions": versions} | {config.__name__: listing(config) for config in (GRPOConfig, SFTConfig, LoraConfig)}
+    configs = (GRPOConfig, RLOOConfig, SFTConfig, LoraConfig)
+    return {"versions": versions} | {config.__name__: listing(config) for config in configs}
 
 
 def as_text(content: dict[str, Any]) -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,47 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder of public data sets (set RTRL_CHEM_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def arrow_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of `datasets` for the tests alone."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("arrow"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def write_prepared(arrow_cache: None) -> Callable[..., str]:
+    """`write_prepared(folder, train={"smiles": [...]}, validation={...}, shards=2)`: the path of a corpus as
+    `rtrl-chem prepare` leaves it, with these columns as they are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def write(folder: Path, shards: int = 2, **splits: dict[str, list[Any]]) -> str:
+        folder.mkdir(parents=True)
+        described: dict[str, Any] = {}
+        for split, columns in splits.items():
+            rows = len(next(iter(columns.values())))
+            table = pa.table({"id": range(rows), **columns, "source_file": ["x.smi"] * rows, "source_row": range(rows)})
+            size = max(1, -(-rows // shards))
+            listed = []
+            for number in range(shards):
+                file = folder / f"{split}-{number:05d}-of-{shards:05d}.parquet"
+                part = table.slice(number * size, size)
+                pq.write_table(part, file)
+                sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+                listed.append({"file": file.name, "rows": part.num_rows, "sha256": sha256})
+            described[split] = {"rows": rows, "shards": listed}
+        kept = sum(split["rows"] for split in described.values())
+        manifest = {"format": "rtrl-chem corpus", "version": 1, "rows_in": kept, "kept": kept, "dropped": {}}
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"splits": described}))
+        return str(folder)
+
+    return write
 
 
 @pytest.fixture(scope="session")

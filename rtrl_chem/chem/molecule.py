@@ -26,11 +26,14 @@ __all__ = [
     "parse",
     "parse_batch",
     "stereo_free",
+    "to_mol",
 ]
 
 # RDKit's writer recurses along the molecule: 30,000 characters crash the process, 5,000 cost half a second. The longest
 # of ChEBI-20's SMILES has 1,598.
 MAX_LENGTH = 4_000
+
+_STEREO = frozenset("@/\\")
 
 _CACHED_STRINGS = 200_000
 # An RDKit molecule holds some 40 kB, a hundred times its strings.
@@ -53,13 +56,15 @@ class Molecule:
     def mol(self) -> Chem.Mol:
         """The sanitised RDKit molecule, shared between callers: copy it before changing it."""
         mol = _rdkit_molecule(self.smiles)
-        if mol is None:
-            raise ValueError(f"not a molecule that `parse` made: {self.smiles!r} does not parse")
+        if isinstance(mol, str):
+            raise ValueError(f"not a molecule that `parse` made: {self.smiles!r}: {mol}")
         return mol
 
     @cached_property
     def stereo_free(self) -> str:
         """Canonical SMILES without tetrahedral and double-bond stereo; isotopes and charges stay."""
+        if not _STEREO.intersection(self.canonical):
+            return self.canonical
         mol = Chem.Mol(self.mol)
         Chem.RemoveStereochemistry(mol)
         return str(Chem.MolToSmiles(mol))
@@ -154,6 +159,24 @@ def fragments(smiles: str) -> tuple[str, ...] | None:
     return molecule.fragments if molecule else None
 
 
+def to_mol(smiles: str) -> Chem.Mol | str:
+    """The sanitised RDKit molecule, or the `invalid_reason`. Nothing is remembered: for passing over many strings once.
+
+    RDKit's log is the caller's to silence (`rdBase.BlockLogs`), which would cost a hundredth of the reading here.
+    """
+    if not smiles:
+        return "empty"
+    if smiles.split() != [smiles]:
+        return "white space"
+    if len(smiles) > MAX_LENGTH:
+        return "too long"
+    # Not ASCII is not SMILES, and a lone surrogate would raise on its way into RDKit.
+    mol = Chem.MolFromSmiles(smiles) if smiles.isascii() else None
+    if mol is None:
+        return "does not parse"
+    return mol if mol.GetNumHeavyAtoms() else "no heavy atom"
+
+
 _KEYS: dict[str, Callable[[Molecule], object]] = {
     # The same canonical isomeric SMILES: same atoms, bonds, charges, isotopes and stereo; fragments in any order.
     "isomeric": lambda molecule: molecule.canonical,
@@ -170,6 +193,11 @@ _KEYS: dict[str, Callable[[Molecule], object]] = {
 }
 
 EQUALITIES: tuple[str, ...] = tuple(_KEYS)
+# What molecules that are equal under a policy have in common, and is known sooner.
+_SIZES: dict[str, Callable[[Molecule], object]] = {
+    "inchi": lambda molecule: molecule.heavy_atoms,
+    "inchi_set": lambda molecule: {_heavy_atoms(fragment) for fragment in molecule.fragments},
+}
 
 
 def equal(a: str, b: str, equality: str = "isomeric") -> bool:
@@ -189,8 +217,14 @@ def equal(a: str, b: str, equality: str = "isomeric") -> bool:
     left, right = parse(a), parse(b)
     if left is None or right is None:
         return False
+    if left.canonical == right.canonical:
+        return True
+    # An InChI takes longer than all else here, and those of molecules that differ in size differ.
+    size = _SIZES.get(equality)
+    if size and size(left) != size(right):
+        return False
     key = _KEYS[equality]
-    return left.canonical == right.canonical or key(left) == key(right)
+    return key(left) == key(right)
 
 
 def equal_batch(a: Iterable[str], b: Iterable[str], equality: str = "isomeric") -> list[bool]:
@@ -212,25 +246,14 @@ def clear_cache() -> None:
 @lru_cache(maxsize=_CACHED_STRINGS)
 def _read(smiles: str) -> Molecule | str:
     """A molecule, or the reason why the string is none."""
-    if not smiles:
-        return "empty"
-    if any(character.isspace() for character in smiles):
-        return "white space"
-    if len(smiles) > MAX_LENGTH:
-        return "too long"
-    # Not ASCII is not SMILES, and a lone surrogate would raise on its way into RDKit.
-    mol = _rdkit_molecule(smiles) if smiles.isascii() else None
-    if mol is None:
-        return "does not parse"
-    if mol.GetNumHeavyAtoms() == 0:
-        return "no heavy atom"
-    return Molecule(smiles, Chem.MolToSmiles(mol), mol.GetNumHeavyAtoms())
+    mol = _rdkit_molecule(smiles)
+    return mol if isinstance(mol, str) else Molecule(smiles, Chem.MolToSmiles(mol), mol.GetNumHeavyAtoms())
 
 
 @lru_cache(maxsize=_CACHED_RDKIT_MOLECULES)
-def _rdkit_molecule(smiles: str) -> Chem.Mol | None:
+def _rdkit_molecule(smiles: str) -> Chem.Mol | str:
     with rdBase.BlockLogs():
-        return Chem.MolFromSmiles(smiles)
+        return to_mol(smiles)
 
 
 def _canonical_or_same(piece: str) -> str:

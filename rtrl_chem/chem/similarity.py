@@ -50,6 +50,9 @@ def tanimoto(pairs: Iterable[tuple[str, str]], fingerprint: str = "morgan") -> l
 def _similarity(a: Molecule | None, b: Molecule | None, fingerprint: str) -> float | None:
     if a is None or b is None:
         return None
+    # A right answer, which needs no fingerprint: a ring sets bits in each of them (where none is set RDKit answers 0).
+    if a.canonical == b.canonical and a.mol.GetRingInfo().NumRings():
+        return 1.0
     return float(DataStructs.TanimotoSimilarity(_fingerprint(a, fingerprint), _fingerprint(b, fingerprint)))
 
 

@@ -3,6 +3,9 @@
 `read_corpus` turns any file into clean, distinct items and sets aside, with its reason, every row it cannot use:
 
     rows_in == len(items) + duplicates + len(rejects)
+
+A prepared corpus (`rtrl_chem.data.prepared`) has been through that: its items stay on disk. `stream_corpus` reads
+what neither fits into memory nor can be mapped.
 """
 
 from __future__ import annotations
@@ -12,24 +15,41 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rtrl_chem import chem
+from rtrl_chem.data.pool import Column
+from rtrl_chem.data.prepared import is_prepared, open_prepared
 from rtrl_chem.data.readers import Columns, Row, open_rows
-from rtrl_chem.errors import CorpusError
+from rtrl_chem.data.stream import Stream
+from rtrl_chem.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
     from rtrl_chem.tasks import Domain
 
-__all__ = ["Admitted", "Corpus", "Reject", "admit", "read_corpus", "write_rejects"]
+__all__ = [
+    "Admitted",
+    "Corpus",
+    "Reject",
+    "admit",
+    "printable",
+    "read_corpus",
+    "stream_corpus",
+    "unreadable",
+    "write_rejects",
+]
 
 # Far beyond any caption (`chem.MAX_LENGTH`, for molecules, is lower): a megabyte on one line is not an item.
 MAX_CHARACTERS = 20_000
 REJECT_TEXT = 200
 PROGRESS_EVERY = 2_000
+# So many rows of a prepared corpus are looked at: RDKit's canonical SMILES change between its releases.
+SPOT_CHECKS = 100
 DOUBLED_BACKSLASH = re.compile(r"\\{2,}")
 STRAY = re.compile("[\ud800-\udfff]")
 
@@ -58,15 +78,17 @@ class Corpus:
     """Distinct clean items in file order, and an account of every row.
 
     Structures are canonical isomeric SMILES (of several molecules: their canonical SMILES, sorted, joined by dots);
-    texts are stripped. `repaired` counts kept or duplicate rows whose doubled backslashes were undone.
+    texts are stripped. `repaired` counts kept or duplicate rows whose doubled backslashes were undone; `note` is
+    something else that a user should know about the file. The items of a prepared corpus are a `Column`.
     """
 
-    items: list[str]
+    items: Sequence[str]
     rejects: list[Reject]
     rows_in: int
     files: tuple[str, ...]
     duplicates: int = 0
     repaired: int = 0
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -81,7 +103,8 @@ class Corpus:
 
     def summary(self) -> str:
         """One line for a log."""
-        return summarise(self.files, len(self.items), self.rows_in, self.duplicates, self.repaired, self.rejects)
+        found = summarise(self.files, len(self.items), self.rows_in, self.duplicates, self.repaired, self.rejects)
+        return found + self.note
 
 
 def read_corpus(
@@ -93,14 +116,19 @@ def read_corpus(
     split: str = "train",
     on_progress: Callable[[int], None] | None = None,
 ) -> Corpus:
-    """Read the items of `domain` from a file (see `readers.FORMATS`), `bundled:NAME` or a Hub data set id `org/name`.
+    """Read the items of `domain` from a file (see `readers.FORMATS`), a prepared corpus, `bundled:NAME` or a Hub data
+    set id `org/name`.
 
     `field` names the column (default: the usual names of the domain), `format` overrides the file's ending, `split` is
-    the Hub data set's. `on_progress` is called now and then with the number of rows read so far.
+    the prepared corpus's or the Hub data set's. `on_progress` is called now and then with the number of rows read so
+    far.
     Raises ConfigError for a wrong call (missing file, folder, no such column), CorpusError for data that cannot be read
     or holds not one usable item.
     """
-    where, rows = open_rows(path, Columns((domain,), (field,), str(path)), format, split)
+    columns = Columns((domain,), (field,), str(path))
+    if Path(path).expanduser().is_dir():
+        return _read_prepared(path, columns, split)
+    where, rows = open_rows(path, columns, format, split)
     seen: dict[str, None] = {}
     rejects: list[Reject] = []
     rows_in = repaired = 0
@@ -108,7 +136,7 @@ def read_corpus(
         rows_in += 1
         if on_progress is not None and rows_in % PROGRESS_EVERY == 0:
             on_progress(rows_in)
-        entry = Admitted("", row.problem) if row.problem else admit(row.cells[0], domain)
+        entry = _admit_row(row, domain)
         if entry.reason:
             rejects.append(reject(where, row, entry.reason))
             continue
@@ -117,6 +145,54 @@ def read_corpus(
     require_some(where, len(seen), rejects, wanted=domain.tag)
     duplicates = rows_in - len(rejects) - len(seen)
     return Corpus(list(seen), rejects, rows_in, (where,), duplicates, repaired)
+
+
+def stream_corpus(
+    path: str | Path, domain: Domain, field: str | None = None, *, format: str | None = None, buffer: int
+) -> Stream:
+    """The items of `domain` in a file, `bundled:NAME` or a Hub data set, read while they are used, with a shuffle
+    buffer of so many items. Errors as for `read_corpus`, some of them only while reading; ConfigError for a folder."""
+    if is_prepared(path):
+        raise ConfigError(f"{path} is a prepared corpus, which is read at random: leave data.streaming out")
+    columns = Columns((domain,), (field,), str(path))
+
+    def read() -> Iterator[Admitted]:
+        _, rows = open_rows(path, columns, format, streaming=True)
+        return (_admit_row(row, domain) for row in rows)
+
+    next(read(), None)  # a file that is not there or has no such column is found out now
+    return Stream(str(path), read, buffer)
+
+
+def _read_prepared(path: str | Path, columns: Columns, split: str) -> Corpus:
+    (items,), note = read_prepared(path, columns, split)
+    return Corpus(items, [], len(items), (str(path),), note=note)
+
+
+def read_prepared(path: str | Path, columns: Columns, split: str) -> tuple[list[Column], str]:
+    """The wanted columns of a prepared corpus, and a note for its summary. Errors as for `PreparedCorpus.column`."""
+    corpus = open_prepared(path)
+    present = corpus.columns(split)
+    found = [corpus.column(present[i], split) for i in columns.choose(present)]
+    note = f" (prepared corpus, {split})" + "".join(map(_spot_check, found, columns.domains))
+    return found, note
+
+
+def _spot_check(column: Column, domain: Domain) -> str:
+    """A warning if rows of a prepared corpus are not spelt as `admit` spells them, so that comparing them with other
+    data, such as held-out items, would miss some."""
+    rows = column.take(np.arange(0, len(column), max(1, len(column) // SPOT_CHECKS)))
+    strange = sum(admit(text, domain).item != text for text in rows)
+    if not strange:
+        return ""
+    return (
+        f"; WARNING: {strange} of {len(rows)} {domain.tag} looked at are spelt otherwise by this version of RDKit, so "
+        "held-out items may not be recognised: prepare the corpus anew"
+    )
+
+
+def _admit_row(row: Row, domain: Domain) -> Admitted:
+    return Admitted("", row.problem) if row.problem else admit(row.cells[0], domain)
 
 
 def admit(text: str, domain: Domain) -> Admitted:
@@ -129,7 +205,7 @@ def admit(text: str, domain: Domain) -> Admitted:
     'does not parse'
     """
     text = text.strip()
-    if reason := _unreadable(text):
+    if reason := unreadable(text):
         return Admitted("", reason)
     if not domain.is_structure:
         return Admitted(text)
@@ -144,7 +220,7 @@ def admit(text: str, domain: Domain) -> Admitted:
     return Admitted(item, repaired=doubled)
 
 
-def _unreadable(text: str) -> str:
+def unreadable(text: str) -> str:
     """Why a cell cannot be used whatever its domain; "" if it can."""
     if not text:
         return "empty"
@@ -167,8 +243,13 @@ def _encodes(text: str) -> bool:
 
 
 def reject(where: str, row: Row, reason: str) -> Reject:
-    """The reject for a row; bytes that are not UTF-8 become `\\xNN`, so that it can be printed and written anywhere."""
-    return Reject(where, row.number, STRAY.sub(_show, row.text[:REJECT_TEXT])[:REJECT_TEXT], reason)
+    """The reject for a row."""
+    return Reject(where, row.number, printable(row.text, REJECT_TEXT), reason)
+
+
+def printable(text: str, limit: int) -> str:
+    """At most `limit` characters; bytes that are not UTF-8 become `\\xNN`, so that it can be written anywhere."""
+    return STRAY.sub(_show, text[:limit])[:limit]
 
 
 def _show(stray: re.Match[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from rtrl_chem.data.corpus import (
     admit,
     count_reasons,
     fingerprint,
+    read_prepared,
     reject,
     require_some,
     summarise,
@@ -31,16 +32,18 @@ __all__ = ["Pairs", "read_pairs"]
 class Pairs:
     """Distinct clean pairs in file order: `sources[i]` (the task's left side) goes with `targets[i]` (its right side).
 
-    A molecule with two descriptions makes two pairs; the same pair twice is a duplicate.
+    A molecule with two descriptions makes two pairs; the same pair twice is a duplicate. The sides of a prepared corpus
+    are `Column`s.
     """
 
-    sources: list[str]
-    targets: list[str]
+    sources: Sequence[str]
+    targets: Sequence[str]
     rejects: list[Reject]
     rows_in: int
     files: tuple[str, ...]
     duplicates: int = 0
     repaired: int = 0
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -48,7 +51,7 @@ class Pairs:
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return zip(self.sources, self.targets, strict=True)
 
-    def along(self, direction: Direction) -> tuple[list[str], list[str]]:
+    def along(self, direction: Direction) -> tuple[Sequence[str], Sequence[str]]:
         """(what the policy is given, what it should write) when the task runs in `direction`."""
         if direction is Direction.FORWARD:
             return self.sources, self.targets
@@ -64,7 +67,7 @@ class Pairs:
 
     def summary(self) -> str:
         """One line for a log."""
-        return summarise(self.files, len(self), self.rows_in, self.duplicates, self.repaired, self.rejects)
+        return summarise(self.files, len(self), self.rows_in, self.duplicates, self.repaired, self.rejects) + self.note
 
 
 def read_pairs(
@@ -83,7 +86,11 @@ def read_pairs(
     used is a reject, its reason led by the side's tag: "SMILES: does not parse".
     """
     sides = (task.left, task.right)
-    where, rows = open_rows(path, Columns(sides, fields, str(path)), format, split)
+    columns = Columns(sides, fields, str(path))
+    if Path(path).expanduser().is_dir():
+        (left_column, right_column), note = read_prepared(path, columns, split)
+        return Pairs(left_column, right_column, [], len(left_column), (str(path),), note=note)
+    where, rows = open_rows(path, columns, format, split)
     seen: dict[tuple[str, str], None] = {}
     rejects: list[Reject] = []
     rows_in = repaired = 0

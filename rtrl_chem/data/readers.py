@@ -8,10 +8,12 @@ Line-based files are decoded with `surrogateescape`, so that bytes that are not 
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import re
 import zlib
 from collections import deque
@@ -27,7 +29,19 @@ from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 if TYPE_CHECKING:
     from rtrl_chem.tasks import Domain
 
-__all__ = ["FORMATS", "Columns", "Row", "open_lines", "open_rows"]
+__all__ = [
+    "FORMATS",
+    "PACKED",
+    "Columns",
+    "Meter",
+    "Row",
+    "bare_suffix",
+    "file_lines",
+    "fold",
+    "guard",
+    "open_lines",
+    "open_rows",
+]
 
 FORMATS = {
     ".smi": "smi",
@@ -38,6 +52,7 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".parquet": "parquet",
 }
+PACKED = (".gz", ".xz", ".zst", ".bz2")
 COLUMN_NAMES = {
     "molecule": (
         "smiles",
@@ -52,11 +67,22 @@ COLUMN_NAMES = {
     "molecules": ("reactants", "precursors", "smiles", "canonical_smiles"),
     "text": ("name", "iupac", "iupac_name", "description", "caption", "text"),
 }
+# A whole reaction in one cell: `reactants>reagents>product`.
+REACTION_COLUMNS = (
+    "reaction_smiles",
+    "rxn_smiles",
+    "reactionsmiles",
+    "rxnsmiles",
+    "reaction",
+    "rxn",
+)
 # What the first line of a file without a real header may still say; `tetrahydrofuran` is not in it.
-HEADER_WORDS = {"smiles", "smile", "smi", *COLUMN_NAMES["molecule"], *COLUMN_NAMES["molecules"]}
+HEADER_WORDS = {"smiles", "smile", "smi", *COLUMN_NAMES["molecule"], *COLUMN_NAMES["molecules"], *REACTION_COLUMNS}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-GZIP_MAGIC = b"\x1f\x8b"
+MAGIC = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2"}
 BATCH = 4096
+# A file without line breaks must not become one string; nothing on a longer line is an item.
+MAX_LINE = 2**24
 # How far the closing quote of a CSV cell may be: a stray quote must not swallow the rest of the file.
 MAX_QUOTED_LINES = 100
 
@@ -93,7 +119,7 @@ class Columns:
             if field not in present:
                 raise ConfigError(f"{self.where}: no column {field!r}: {did_you_mean(field, present)}")
             return present.index(field)
-        folded = [_fold(column) for column in present]
+        folded = [fold(column) for column in present]
         for name in usual_names(domain):
             if name in folded:
                 return folded.index(name)
@@ -110,15 +136,30 @@ class Columns:
             return False
         return True
 
+    def may_lack(self, name: str) -> bool:
+        """Whether a row without a value in this column is still a row."""
+        return False
+
     @property
     def any_molecule(self) -> bool:
         """Whether a column holds structures, so that a word such as "smiles" in it can only be a header."""
         return any(domain.is_structure for domain in self.domains)
 
 
+class Meter:
+    """How many bytes of the file being read (as it lies on disk) have been consumed: what a progress bar can show."""
+
+    def __init__(self) -> None:
+        self.handle: IO[bytes] | None = None
+
+    def position(self) -> int:
+        """Bytes so far, or 0 where no file is open."""
+        return self.handle.tell() if self.handle is not None and not self.handle.closed else 0
+
+
 def usual_names(domain: Domain) -> list[str]:
     """Column names a domain usually goes by, best first: its tag, its name, then those of its kind."""
-    return list(dict.fromkeys((_fold(domain.tag), _fold(domain.name), *COLUMN_NAMES[domain.kind])))
+    return list(dict.fromkeys((fold(domain.tag), fold(domain.name), *COLUMN_NAMES[domain.kind])))
 
 
 def open_rows(
@@ -127,55 +168,68 @@ def open_rows(
     format: str | None = None,
     split: str = "train",
     revision: str | None = None,
+    *,
+    streaming: bool = False,
+    meter: Meter | None = None,
 ) -> tuple[str, Iterator[Row]]:
     """(name for messages, rows) of a file, a `bundled:` set or a Hub data set id `org/name`.
 
-    `format` overrides what the file's ending says; `split` and `revision` are for the Hub. Raises ConfigError where the
-    call is wrong (missing file, folder, unknown ending or column), CorpusError where the data is; both may come while
-    iterating.
+    `format` overrides what the file's ending says; `split`, `revision` and `streaming` (rows as they arrive, nothing
+    kept on disk) are for the Hub. Raises ConfigError where the call is wrong (missing file, folder, unknown ending or
+    column), CorpusError where the data is; both may come while iterating.
     """
     if is_bundled(path):
         file = bundled_path(str(path))
-        return str(path), _guard(str(path), _file_rows(file, columns, "tsv"))
+        return str(path), guard(str(path), _file_rows(file, columns, "tsv", meter))
     file = Path(path).expanduser()
-    if _is_hub_id(str(path), file, format):
-        return str(path), _hub_rows(str(path), split, columns, revision)
+    if is_hub_id(str(path), file, format):
+        return str(path), _hub_rows(str(path), split, columns, revision, streaming)
     _check_file(file)
-    return str(path), _guard(str(path), _file_rows(file, columns, format or _format_of(file)))
+    return str(path), guard(str(path), _file_rows(file, columns, format or _format_of(file), meter))
 
 
-def _is_hub_id(path: str, file: Path, format: str | None) -> bool:
+def is_hub_id(path: str, file: Path, format: str | None) -> bool:
+    """Whether `path` can only mean a data set of the Hub."""
     if format is not None or file.exists() or not HUB_ID.fullmatch(path):
         return False
     # `data/mols.smi` or `data/mols` beside an existing folder `data` is a misspelt file, not somebody's data set.
     return not _has_known_ending(file) and not file.parent.exists()
 
 
+def bare_suffix(file: Path) -> str:
+    """The ending of a file, in lower case, without that of its packing: ".smi" of `A.SMI.gz`."""
+    name = file.name.lower()
+    packed = next((ending for ending in PACKED if name.endswith(ending)), "")
+    return Path(name.removesuffix(packed)).suffix
+
+
 def _has_known_ending(file: Path) -> bool:
-    return Path(file.name.lower().removesuffix(".gz")).suffix in FORMATS
+    return bare_suffix(file) in FORMATS
 
 
 def _check_file(file: Path) -> None:
     if file.is_dir():
-        raise ConfigError(f"{file} is a folder: give one file of molecules ({', '.join(FORMATS)}, also .gz)")
+        raise ConfigError(
+            f"{file} is a folder: give one file of molecules ({', '.join(FORMATS)}, also packed, .gz .xz .zst)"
+        )
     if not file.exists():
         raise ConfigError(
-            f"no file {str(file)!r}: give the path of a file ({', '.join(FORMATS)}, also .gz),"
+            f"no file {str(file)!r}: give the path of a file ({', '.join(FORMATS)}, also packed, .gz .xz .zst),"
             " a Hub data set id (org/name) or bundled:NAME"
         )
 
 
 def _format_of(file: Path) -> str:
-    ending = Path(file.name.lower().removesuffix(".gz")).suffix
+    ending = bare_suffix(file)
     if ending not in FORMATS:
         raise ConfigError(
-            f"{file}: ending {ending!r} is not one of {', '.join(FORMATS)} (also .gz):"
+            f"{file}: ending {ending!r} is not one of {', '.join(FORMATS)} (also packed, .gz .xz .zst):"
             " rename the file or say its `format`"
         )
     return FORMATS[ending]
 
 
-def _file_rows(file: Path, columns: Columns, format: str) -> Iterator[Row]:
+def _file_rows(file: Path, columns: Columns, format: str, meter: Meter | None = None) -> Iterator[Row]:
     readers: dict[str, Callable[[Iterator[str], Columns], Iterator[Row]]] = {
         "smi": _smi_rows,
         "txt": _txt_rows,
@@ -185,7 +239,7 @@ def _file_rows(file: Path, columns: Columns, format: str) -> Iterator[Row]:
     }
     if format not in (*readers, "parquet"):
         raise ConfigError(f"unknown format {format!r}: {did_you_mean(format, [*readers, 'parquet'])}")
-    with _open_binary(file) as raw:
+    with _open_binary(file, meter) as raw:
         if format == "parquet":
             yield from _parquet_rows(raw, columns)
             return
@@ -202,35 +256,64 @@ def open_lines(path: str | Path) -> Iterator[Iterator[str]]:
     file = Path(path).expanduser()
     _check_file(file)
     try:
-        with _open_binary(file) as raw, _decoded(raw) as lines:
+        with file_lines(file) as lines:
             yield lines
-    except (EOFError, zlib.error, OSError) as error:
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
         raise CorpusError(f"{path} cannot be read: {error}") from error
+
+
+@contextmanager
+def file_lines(file: Path, meter: Meter | None = None) -> Iterator[Iterator[str]]:
+    """As `open_lines`, for `guard` to turn what goes wrong into errors."""
+    with _open_binary(file, meter) as raw, _decoded(raw) as lines:
+        yield lines
 
 
 @contextmanager
 def _decoded(raw: IO[bytes]) -> Iterator[Iterator[str]]:
     # newline=None: LF, CRLF and CR end a line alike; utf-8-sig drops a byte order mark.
     with io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline=None) as handle:
-        yield (line.rstrip("\n") for line in handle)
+        yield _lines(handle)
+
+
+def _lines(handle: io.TextIOWrapper) -> Iterator[str]:
+    """Lines without their ends, of one that is endless only the beginning."""
+    while line := handle.readline(MAX_LINE):
+        rest = line
+        while len(rest) == MAX_LINE and not rest.endswith("\n"):
+            rest = handle.readline(MAX_LINE)
+        yield line.rstrip("\n")
 
 
 @contextmanager
-def _open_binary(file: Path) -> Iterator[IO[bytes]]:
+def _open_binary(file: Path, meter: Meter | None = None) -> Iterator[IO[bytes]]:
     with open(file, "rb") as raw:
-        head = raw.read(4)
+        if meter is not None:
+            meter.handle = raw
+        head = raw.read(6)
         raw.seek(0)
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
             raise CorpusError(f"{file} is UTF-16 text: save it as UTF-8")
         # By content, not by name: a gzipped file without the ending is common, and so is the reverse.
-        if head.startswith(GZIP_MAGIC):
-            with gzip.open(raw) as unpacked:
-                yield unpacked  # type: ignore[misc]  # GzipFile is a binary reader in all but its declared type
-        else:
+        packing = next((name for magic, name in MAGIC.items() if head.startswith(magic)), None)
+        if packing is None:
             yield raw
+            return
+        with _unpacked(raw, packing) as stream:
+            yield stream
 
 
-def _guard(where: str, rows: Iterator[Row]) -> Iterator[Row]:
+def _unpacked(raw: IO[bytes], packing: str) -> Any:
+    """What a packed file holds, as a binary stream."""
+    if packing == "zstd":
+        import pyarrow as pa
+
+        return pa.CompressedInputStream(raw, "zstd")
+    openers: dict[str, Callable[[IO[bytes]], Any]] = {"gzip": gzip.open, "xz": lzma.open, "bzip2": bz2.open}
+    return openers[packing](raw)
+
+
+def guard(where: str, rows: Iterator[Row]) -> Iterator[Row]:
     """Turn what a damaged file raises midway into one error that names it and says how far the reading came."""
     number = 0
     try:
@@ -238,10 +321,12 @@ def _guard(where: str, rows: Iterator[Row]) -> Iterator[Row]:
             number = row.number
             yield row
     except EOFError as error:
-        raise CorpusError(f"{where} is a truncated gzip archive (good up to row {number}): copy it again") from error
-    except (zlib.error, gzip.BadGzipFile) as error:
-        raise CorpusError(f"{where} is a damaged gzip archive (good up to row {number}): {error}") from error
+        raise CorpusError(f"{where} is a truncated archive (good up to row {number}): copy it again") from error
+    except (zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise CorpusError(f"{where} is a damaged archive (good up to row {number}): {error}") from error
     except OSError as error:
+        if "Truncated compressed stream" in str(error):  # zstd, by way of Arrow
+            raise CorpusError(f"{where} is a truncated archive (good up to row {number}): copy it again") from error
         raise CorpusError(f"{where} cannot be read after row {number}: {error}") from error
 
 
@@ -379,7 +464,7 @@ def _jsonl_rows(lines: Iterator[str], columns: Columns) -> Iterator[Row]:
         if names is None:
             present = list(record)
             names = [present[i] for i in columns.choose(present)]
-        yield _row_of_values(number, line, names, [record.get(name) for name in names])
+        yield _row_of_values(number, line, names, [record.get(name) for name in names], columns)
 
 
 # ---- columnar formats ---------------------------------------------------------------------------------------------
@@ -389,14 +474,15 @@ def _parquet_rows(raw: IO[bytes], columns: Columns) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # A Parquet reader jumps about in the file, which a gzip stream cannot do at a price worth paying.
-    source = io.BytesIO(raw.read()) if isinstance(raw, gzip.GzipFile) else raw
+    # A Parquet reader jumps about in the file, which a packed stream cannot do at a price worth paying.
+    source = raw if isinstance(raw, io.BufferedReader) else io.BytesIO(raw.read())
     try:
         table = pq.ParquetFile(source)
         present = table.schema_arrow.names
         names = [present[i] for i in columns.choose(present)]
         batches = table.iter_batches(BATCH, columns=names)
-        yield from _batch_rows(({name: _texts(batch.column(name)) for name in names} for batch in batches), names)
+        read = ({name: _texts(batch.column(name)) for name in names} for batch in batches)
+        yield from _batch_rows(read, names, columns)
     except pa.ArrowException as error:
         raise CorpusError(f"{columns.where} cannot be read as Parquet: {_first_line(error)}") from error
 
@@ -413,51 +499,60 @@ def _texts(column: Any) -> list[Any]:
     return [None if value is None else value.decode("utf-8", "surrogateescape") for value in values]
 
 
-def _hub_rows(name: str, split: str, columns: Columns, revision: str | None) -> Iterator[Row]:
+def _hub_rows(name: str, split: str, columns: Columns, revision: str | None, streaming: bool = False) -> Iterator[Row]:
     import datasets
 
-    try:
-        table = datasets.load_dataset(name, split=split, revision=revision)
     # The Hub's client raises everything from ConnectionError to ValueError; to the user they are one event.
+    try:
+        table = datasets.load_dataset(name, split=split, revision=revision, streaming=streaming)
+        # Of a stream whose files do not say, the first record tells the columns.
+        present = list(table.column_names or next(iter(table)))
     except Exception as error:
-        raise CorpusError(
-            f"Hub data set {name!r} (split {split!r}) cannot be loaded: {_first_line(error)};"
-            " check the id, the split and the network, or give a local file"
-        ) from error
-    present = list(table.column_names)
+        raise _unreachable(name, split, error) from error
     names = [present[i] for i in columns.choose(present)]
-    yield from _batch_rows(table.select_columns(names).iter(BATCH), names)
+    batches = table.select_columns(names).iter(BATCH)
+    try:
+        yield from _batch_rows(batches, names, columns)
+    except Exception as error:
+        raise _unreachable(name, split, error) from error
 
 
-def _batch_rows(batches: Iterable[Any], names: Sequence[str]) -> Iterator[Row]:
+def _unreachable(name: str, split: str, error: Exception) -> CorpusError:
+    return CorpusError(
+        f"Hub data set {name!r} (split {split!r}) cannot be loaded: {_first_line(error)};"
+        " check the id, the split and the network, or give a local file"
+    )
+
+
+def _batch_rows(batches: Iterable[Any], names: Sequence[str], columns: Columns) -> Iterator[Row]:
     """Rows of batches given as {column: values}."""
     number = 0
     for batch in batches:
         for values in zip(*(batch[name] for name in names), strict=True):
             number += 1
             text = "\t".join(value if isinstance(value, str) else str(value) for value in values)
-            yield _row_of_values(number, text, names, values)
+            yield _row_of_values(number, text, names, values, columns)
 
 
-def _row_of_values(number: int, text: str, names: Sequence[str], values: Sequence[Any]) -> Row:
+def _row_of_values(number: int, text: str, names: Sequence[str], values: Sequence[Any], columns: Columns) -> Row:
     for name, value in zip(names, values, strict=True):
-        if value is None:
+        if value is None and not columns.may_lack(name):
             return Row(number, text, (), f"no value for {name!r}")
-        if not isinstance(value, str):
+        if value is not None and not isinstance(value, str):
             return Row(number, text, (), f"{name!r} is not text")
-    return Row(number, text, tuple(values))
+    return Row(number, text, tuple([value or "" for value in values]))
 
 
 # ---- small helpers ------------------------------------------------------------------------------------------------
 
 
-def _fold(column: str) -> str:
-    """`Canonical SMILES`, `canonical-smiles` and `canonical_smiles` are one name."""
+def fold(column: str) -> str:
+    """Spellings of a column's name: `Canonical SMILES`, `canonical-smiles` and `canonical_smiles` are one name."""
     return re.sub(r"[\s_-]+", "_", column.strip().strip("#\"'").strip().lower())
 
 
 def _is_header(cell: str, columns: Columns) -> bool:
-    return columns.any_molecule and len(cell) < 40 and _fold(cell) in HEADER_WORDS
+    return columns.any_molecule and len(cell) < 40 and fold(cell) in HEADER_WORDS
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:

@@ -29,9 +29,11 @@ METRICS_FILE = "metrics.json"
 
 @dataclass(frozen=True)
 class Prediction:
-    """One item: x, y, x_hat, the label (None without one), the verdict on y, and whether the referee read y as x.
+    """One item: x, y, x_hat, the label (None without one), the verdict on y, whether the referee read y as x,
+    log p(x | y) in `nats` over so many `tokens` of x, and whether y was cut off by the token limit.
 
-    `referee` is None where there was no referee; `reconstruction` and `verdict` are None in predictions of others.
+    `referee` is None where there was no referee, `nats` and `tokens` where nothing was scored; whatever the model alone
+    can tell is None in predictions of others.
     """
 
     source: str
@@ -40,6 +42,9 @@ class Prediction:
     target: str | None = None
     verdict: Verdict | None = None
     referee: bool | None = None
+    nats: float | None = None
+    tokens: int | None = None
+    truncated: bool | None = None
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
@@ -80,6 +85,9 @@ def _prediction(line: str, where: str) -> Prediction:
             target=record.get("target"),
             verdict=Verdict(verdict) if verdict else None,
             referee=record.get("referee"),
+            nats=record.get("nats"),
+            tokens=record.get("tokens"),
+            truncated=record.get("truncated"),
         )
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise RtrlError(

@@ -2,28 +2,39 @@
 
 Where the config names no held-out file, some of the training data is set aside. Which items are taken is a function of
 the items alone: reordering a file changes nothing, and a run's seed does not matter, so a model is never measured under
-another seed on what it was trained on.
+another seed on what it was trained on. A prepared corpus with a validation split gives the items of that.
+
+Corpora that stay on disk (`rtrl_chem.data.pool`) are looked through, never copied.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from rtrl_chem.data import Corpus, Pairs, read_corpus, read_pairs
+import numpy as np
+
+from rtrl_chem.data import Corpus, Pairs, read_corpus, read_pairs, stream_corpus
+from rtrl_chem.data.order import shuffled
+from rtrl_chem.data.pool import Column, Mixture, PairColumns, Pool, change, count, parts_of
+from rtrl_chem.data.prepared import is_prepared, open_prepared
+from rtrl_chem.data.stream import Stream
 from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
-    from rtrl_chem.config import Config
+    from rtrl_chem.config import Config, CorpusConfig, CorpusKey, DataConfig
 
 __all__ = [
     "HeldOut",
     "Item",
     "TrainingItems",
     "build_held_out",
+    "build_validation",
     "held_out_items",
     "read_training_items",
     "split_held_out",
@@ -76,16 +87,18 @@ class HeldOut:
 class TrainingItems:
     """What there is to train on: molecules (or whatever the left domain is), outputs (right) and labelled pairs.
 
-    `excluded` counts the items taken out because they are held out.
+    What a plain file held is a tuple; `rtrl_chem.data.pool` tells what else there may be. `excluded` counts the items
+    taken out because they are held out; those that are passed over in a stream cannot be counted before.
     """
 
-    molecules: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    pairs: tuple[tuple[str, str], ...] = ()
+    molecules: Pool[str] = ()
+    outputs: Pool[str] = ()
+    pairs: Pool[tuple[str, str]] = ()
     excluded: int = 0
 
     def __len__(self) -> int:
-        return len(self.molecules) + len(self.outputs) + len(self.pairs)
+        """Number of items; those of a stream are unknown and not among them."""
+        return count(self.molecules) + count(self.outputs) + count(self.pairs)
 
 
 def build_held_out(config: Config, task: Task, training: TrainingItems | None = None) -> tuple[HeldOut, TrainingItems]:
@@ -96,15 +109,39 @@ def build_held_out(config: Config, task: Task, training: TrainingItems | None = 
     ConfigError where pairs are given beside molecules or outputs, CorpusError where too little is left.
     """
     training = training if training is not None else read_training_items(config, task)
-    held_out = held_out_items(config, task) or _set_aside(training, config.evaluation.size)
+    held_out = held_out_items(config, task) or _set_aside(training, config, task)
     rest = _without(training, held_out)
-    if len(training) and not len(rest):
-        raise CorpusError(
-            f"all {len(training)} training items are held out for evaluation ({held_out.origin}): "
-            "train on other items than those of evaluation.pairs or evaluation.molecules"
-        )
+    _require_rest(training, rest, held_out)
     limit = config.data.limit
     return held_out, rest if limit is None else _limited(rest, limit)
+
+
+def build_validation(
+    config: Config, task: Task, training: TrainingItems, test: HeldOut
+) -> tuple[HeldOut, TrainingItems]:
+    """The items on which the guards decide, at most `guards.size` a direction, and the training items without them.
+
+    They come from `guards.pairs`, without what is held out for the final table, or are set aside of the training data:
+    pairs if there are any, else both corpora. CorpusError where nothing is left of either.
+    """
+    assert config.guards is not None
+    given, size = config.guards.pairs, config.guards.size
+    if given is not None:
+        pairs = read_pairs(given, task, split=_split_to_measure(given))
+        free = [pair for pair in pairs if pair[0] not in test.left and pair[1] not in test.right]
+        if not free:
+            raise CorpusError(f"guards.pairs: each of the {len(pairs):,} pairs of {given} is held out as a test item")
+        chosen = _labelled(take_by_hash(free, size, _joined, seed=2), f"of {len(free):,} pairs of {given}")
+    elif training.pairs:
+        pairs_aside = _choose(parts_of(training.pairs), size, _joined, seed=2)
+        chosen = _labelled(pairs_aside, f"set aside of {count(training.pairs):,} training pairs")
+    else:
+        pools = (training.molecules, training.outputs)
+        sides = [_choose(parts_of(pool), size, seed=2) if count(pool) else [] for pool in pools]
+        chosen = _unlabelled(sides[0], sides[1], f"set aside of {len(training):,} training items")
+    rest = _without(training, chosen)
+    _require_rest(training, rest, chosen)
+    return chosen, replace(rest, excluded=training.excluded + rest.excluded)
 
 
 def held_out_items(config: Config, task: Task) -> HeldOut | None:
@@ -113,17 +150,21 @@ def held_out_items(config: Config, task: Task) -> HeldOut | None:
     if wanted.pairs:
         if wanted.molecules or wanted.outputs:
             raise ConfigError("evaluation: give pairs, or molecules and outputs, not both: pairs serve both directions")
-        pairs = read_pairs(wanted.pairs, task)
-        return _labelled(take_by_hash(list(pairs), wanted.size, _joined), f"of {len(pairs):,} pairs of {wanted.pairs}")
-    if not (wanted.molecules or wanted.outputs):
+        pairs = read_pairs(wanted.pairs, task, split=_split_to_measure(wanted.pairs))
+        return _labelled(take_by_hash(pairs, wanted.size, _joined), f"of {len(pairs):,} pairs of {wanted.pairs}")
+    given = [(wanted.molecules, task.left), (wanted.outputs, task.right)]
+    if not any(path for path, _ in given):
         return None
-    forward = list(read_corpus(wanted.molecules, task.left).items) if wanted.molecules else []
-    reverse = list(read_corpus(wanted.outputs, task.right).items) if wanted.outputs else []
-    files = " and ".join(path for path in (wanted.molecules, wanted.outputs) if path)
-    total = len(forward) + len(reverse)
-    return _unlabelled(
-        take_by_hash(forward, wanted.size), take_by_hash(reverse, wanted.size), f"of {total:,} items of {files}"
-    )
+    both = [read_corpus(path, domain, split=_split_to_measure(path)).items if path else [] for path, domain in given]
+    files = " and ".join(path for path, _ in given if path)
+    forward, reverse = (take_by_hash(items, wanted.size) for items in both)
+    return _unlabelled(forward, reverse, f"of {sum(map(len, both)):,} items of {files}")
+
+
+def _split_to_measure(path: str) -> str:
+    """Of a prepared corpus that is named for evaluation: the split meant for it, or all there is."""
+    splits = open_prepared(path).rows if is_prepared(path) else {}
+    return next((name for name in ("validation", "test") if splits.get(name)), "train")
 
 
 def read_training_items(
@@ -131,20 +172,47 @@ def read_training_items(
 ) -> TrainingItems:
     """Everything `config.data` names, unlimited: the limit comes after held-out items are set aside.
 
-    `on_read` gets each file as it was read, with its rejects.
+    `on_read` gets each file as it was read, with its rejects; one that is streamed is not read yet.
     """
-    data = config.data
-    fields = (data.field, data.output_field)
-    molecules = outputs = pairs = None
-    if data.molecules:
-        on_read(molecules := read_corpus(data.molecules, task.left, fields[0], format=data.format))
-    if data.outputs:
-        on_read(outputs := read_corpus(data.outputs, task.right, fields[1], format=data.format))
-    if data.pairs:
-        on_read(pairs := read_pairs(data.pairs, task, fields, format=data.format))
-    return TrainingItems(
-        tuple(molecules.items if molecules else ()), tuple(outputs.items if outputs else ()), tuple(pairs or ())
-    )
+
+    def read(key: CorpusKey) -> Pool[Any]:
+        found = []
+        for corpus in config.data.corpora(key):
+            found.append(_read_one(config.data, corpus, task, key))
+            if isinstance(found[-1], (Corpus, Pairs)):
+                on_read(found[-1])
+        return _mixed([_items(one) for one in found], config.data.corpora(key))
+
+    return TrainingItems(read("molecules"), read("outputs"), read("pairs"))
+
+
+def _read_one(
+    data: DataConfig, corpus: CorpusConfig, task: Task, key: CorpusKey, split: str = "train"
+) -> Corpus | Pairs | Stream:
+    fields = (corpus.field, corpus.output_field)
+    if key == "pairs":
+        return read_pairs(corpus.path, task, fields, format=corpus.format, split=split)
+    domain, field = (task.left, fields[0]) if key == "molecules" else (task.right, fields[1])
+    if data.streaming is not None:
+        return stream_corpus(corpus.path, domain, field, format=corpus.format, buffer=data.streaming.buffer)
+    return read_corpus(corpus.path, domain, field, format=corpus.format, split=split)
+
+
+def _items(found: Corpus | Pairs | Stream) -> Any:
+    """What was read as a pool: on disk if it is there, else in memory."""
+    if isinstance(found, Stream):
+        return found
+    if isinstance(found, Corpus):
+        return found.items if isinstance(found.items, Column) else tuple(found.items)
+    if isinstance(found.sources, Column) and isinstance(found.targets, Column):
+        return PairColumns(found.sources, found.targets)
+    return tuple(found)
+
+
+def _mixed(pools: Sequence[Any], corpora: Sequence[CorpusConfig]) -> Any:
+    if len(pools) < 2:
+        return pools[0] if pools else ()
+    return Mixture(tuple(pools), tuple(one.weight for one in corpora), tuple(one.path for one in corpora))
 
 
 def split_held_out(
@@ -155,28 +223,53 @@ def split_held_out(
     Never more than a fifth of the items, and at least one. An item added to the corpus moves at most one other.
     CorpusError with fewer than two items.
     """
-    if len(items) < 2:
-        raise CorpusError(f"cannot hold out items from a corpus of {len(items)}: give evaluation.pairs or more data")
-    held_out = take_by_hash(items, min(size, max(1, int(MAX_SHARE * len(items)))), key, seed)
+    held_out = _choose([items], size, key, seed)
     taken = {key(item) for item in held_out}
     return held_out, [item for item in items if key(item) not in taken]
 
 
-def take_by_hash(items: Sequence[T], size: int, key: Callable[[T], str] = str, seed: int = 0) -> list[T]:
-    """At most `size` items, those whose sha256(seed, key) comes first, in that order: the same for any order given."""
-    return sorted(items, key=lambda item: hashlib.sha256(f"{seed}\0{key(item)}".encode()).digest())[:size]
+def _choose(corpora: Sequence[Sequence[T]], size: int, key: Callable[[T], str] = str, seed: int = 0) -> list[T]:
+    """The items that `split_held_out` holds out."""
+    total = sum(map(len, corpora))
+    if total < 2:
+        raise CorpusError(f"cannot hold out items from a corpus of {total}: give evaluation.pairs or more data")
+    size = min(size, max(1, int(MAX_SHARE * total)))
+    return take_by_hash(chain.from_iterable(corpora), size, key, seed)
 
 
-def _set_aside(training: TrainingItems, size: int) -> HeldOut:
-    """Held-out items from the training data: pairs if there are any, for they have labels, else both corpora."""
+def take_by_hash(items: Iterable[T], size: int, key: Callable[[T], str] = str, seed: int = 0) -> list[T]:
+    """At most `size` items, those whose sha256(seed, key) comes first, in that order: the same for any order given.
+    The others are gone through one at a time."""
+    return heapq.nsmallest(size, items, key=lambda item: hashlib.sha256(f"{seed}\0{key(item)}".encode()).digest())
+
+
+def _set_aside(training: TrainingItems, config: Config, task: Task) -> HeldOut:
+    """Held-out items of the training data: pairs if there are any, for they have labels, else both corpora. Validation
+    splits are what they are for; without one, items are set aside."""
+    size = config.evaluation.size
+    keys: tuple[CorpusKey, ...] = ("pairs",) if training.pairs else ("molecules", "outputs")
+    validating = {key: _with_validation_split(config, key) for key in keys}
+
+    def choose(key: CorpusKey, pool: Pool[Any], by: Callable[[Any], str] = str) -> list[Any]:
+        if corpora := validating[key]:
+            splits = [_items(_read_one(config.data, one, task, key, "validation")) for one in corpora]
+            return take_by_hash(chain.from_iterable(splits), size, by)
+        return _choose(parts_of(pool), size, by) if pool else []
+
+    what = f"{count(training.pairs):,} training pairs" if training.pairs else f"{len(training):,} training items"
+    origin = "of the validation split" if any(validating.values()) else f"set aside of {what}"
     if training.pairs:
-        chosen, _ = split_held_out(training.pairs, size, key=_joined)
-        return _labelled(chosen, f"set aside of {len(training.pairs):,} training pairs")
-    forward = split_held_out(training.molecules, size)[0] if training.molecules else []
-    reverse = split_held_out(training.outputs, size)[0] if training.outputs else []
+        return _labelled(choose("pairs", training.pairs, _joined), origin)
+    forward, reverse = choose("molecules", training.molecules), choose("outputs", training.outputs)
     if not (forward or reverse):
         raise CorpusError("nothing to measure: give data.molecules, or evaluation.pairs or evaluation.molecules")
-    return _unlabelled(forward, reverse, f"set aside of {len(training):,} training items")
+    return _unlabelled(forward, reverse, origin)
+
+
+def _with_validation_split(config: Config, key: CorpusKey) -> list[CorpusConfig]:
+    """The prepared corpora under a key of `data` that have a validation split."""
+    prepared = [one for one in config.data.corpora(key) if is_prepared(one.path)]
+    return [one for one in prepared if open_prepared(one.path).rows.get("validation")]
 
 
 def _labelled(pairs: Iterable[tuple[str, str]], origin: str) -> HeldOut:
@@ -185,27 +278,67 @@ def _labelled(pairs: Iterable[tuple[str, str]], origin: str) -> HeldOut:
     return HeldOut(forward, tuple(Item(right, left) for left, right in pairs), f"{len(pairs):,} {origin}")
 
 
-def _unlabelled(forward: Sequence[str], reverse: Sequence[str], origin: str) -> HeldOut:
+def _unlabelled(forward: Iterable[str], reverse: Iterable[str], origin: str) -> HeldOut:
+    # A product of two reactions stands twice in a prepared corpus.
+    forward, reverse = list(dict.fromkeys(forward)), list(dict.fromkeys(reverse))
     return HeldOut(tuple(map(Item, forward)), tuple(map(Item, reverse)), f"{len(forward) + len(reverse):,} {origin}")
 
 
 def _without(training: TrainingItems, held_out: HeldOut) -> TrainingItems:
     left, right = held_out.left, held_out.right
-    molecules = tuple(item for item in training.molecules if item not in left)
-    outputs = tuple(item for item in training.outputs if item not in right)
-    pairs = tuple(pair for pair in training.pairs if pair[0] not in left and pair[1] not in right)
-    excluded = len(training) - len(molecules) - len(outputs) - len(pairs)
-    return TrainingItems(molecules, outputs, pairs, excluded)
+    rest = TrainingItems(
+        change(training.molecules, lambda part: _leave_out(part, left)),
+        change(training.outputs, lambda part: _leave_out(part, right)),
+        change(training.pairs, lambda part: _leave_out_pairs(part, left, right)),
+    )
+    return replace(rest, excluded=len(training) - len(rest))
+
+
+def _leave_out(part: Any, texts: frozenset[str]) -> Any:
+    if isinstance(part, (Column, Stream)):
+        return part.without(texts)
+    return tuple(item for item in part if item not in texts)
+
+
+def _leave_out_pairs(part: Any, left: frozenset[str], right: frozenset[str]) -> Any:
+    if isinstance(part, PairColumns):
+        return part.without(left, right)
+    return tuple(pair for pair in part if pair[0] not in left and pair[1] not in right)
+
+
+def _require_rest(training: TrainingItems, rest: TrainingItems, held_out: HeldOut) -> None:
+    """CorpusError if nothing is left to train on, or nothing of one of the corpora that are to be mixed."""
+    emptied = [
+        name
+        for pool in (rest.molecules, rest.outputs, rest.pairs)
+        if isinstance(pool, Mixture)
+        for name, part in zip(pool.names, pool.parts, strict=True)
+        if not isinstance(part, Stream) and not len(part)
+    ]
+    if emptied or (len(training) and not len(rest)):
+        what = f"all items of {emptied[0]}" if emptied else f"all {len(training)} training items"
+        raise CorpusError(
+            f"{what} are held out for evaluation ({held_out.origin}): "
+            "train on other items than those of evaluation.pairs or evaluation.molecules"
+        )
 
 
 def _limited(training: TrainingItems, limit: int) -> TrainingItems:
-    # Another seed than the held-out items': a corpus must not be cut along the same order twice.
     return TrainingItems(
-        tuple(take_by_hash(training.molecules, limit, seed=1)),
-        tuple(take_by_hash(training.outputs, limit, seed=1)),
-        tuple(take_by_hash(training.pairs, limit, _joined, seed=1)),
+        change(training.molecules, lambda part: _limit(part, limit)),
+        change(training.outputs, lambda part: _limit(part, limit)),
+        change(training.pairs, lambda part: _limit(part, limit, _joined)),
         training.excluded,
     )
+
+
+def _limit(part: Any, limit: int, key: Callable[[Any], str] = str) -> Any:
+    if isinstance(part, Stream):
+        return part.limited(limit)
+    # Another seed than the held-out items': a corpus must not be cut along the same order twice.
+    if isinstance(part, (Column, PairColumns)):
+        return part.choose(np.sort(shuffled(len(part), 0, limit, [1]))) if limit < len(part) else part
+    return tuple(take_by_hash(part, limit, key, seed=1))
 
 
 def _joined(pair: tuple[str, str]) -> str:

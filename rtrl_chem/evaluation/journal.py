@@ -1,4 +1,4 @@
-"""What an evaluation has generated so far, so that a killed one goes on where it stopped.
+"""What an evaluation has generated and scored so far, so that a killed one goes on where it stopped.
 
 One JSON line for each finished batch, flushed as it comes. The batches are a function of the sources and the settings,
 and each draws its own random numbers, so what is generated after a restart is what an uninterrupted evaluation would
@@ -84,13 +84,20 @@ class Stage:
         """The answers of a batch that was finished before."""
         from rtrl_chem.models.codec import Answer
 
-        known = self._journal._known.get(self._name, {}).get(batch)
+        known = self.recall(batch)
         return None if known is None else [[Answer(*answer) for answer in group] for group in known]
 
     def put(self, batch: int, groups: Groups) -> None:
         """Keep the answers of a batch."""
-        answers = [[astuple(answer) for answer in group] for group in groups]
-        self._journal._write({"stage": self._name, "batch": batch, "answers": answers})
+        self.record(batch, [[astuple(answer) for answer in group] for group in groups])
+
+    def recall(self, number: int) -> Any:
+        """What was recorded under this number, None if nothing."""
+        return self._journal._known.get(self._name, {}).get(number)
+
+    def record(self, number: int, content: Any) -> None:
+        """Keep something that JSON can hold: the answers of a batch, the scores of a block."""
+        self._journal._write({"stage": self._name, "batch": number, "answers": content})
 
 
 def fingerprint(*parts: str) -> str:

@@ -16,16 +16,28 @@ from rtrl_chem.evaluation.bootstrap import bootstrap_mean
 from rtrl_chem.evaluation.files import Prediction
 from rtrl_chem.evaluation.metrics import cheating, names, round_trip, structures
 from rtrl_chem.evaluation.metrics.score import Unit
-from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction, Domain, Task
 
-__all__ = ["METRICS", "Metric", "Metrics", "Scores", "Value", "is_name", "measure", "route", "score_items"]
+__all__ = [
+    "DETAILS",
+    "METRICS",
+    "Metric",
+    "Metrics",
+    "Scores",
+    "Value",
+    "is_name",
+    "likelihood_words",
+    "measure",
+    "route",
+    "score_items",
+]
 
 
 @dataclass(frozen=True)
 class Metric:
     """A named score. `label` is its row in a table; `needs` the field of a prediction it cannot do without; `applies`
-    gives the reason why it means nothing for a task and direction ("" if it does); `score` one number per item."""
+    gives the reason why it means nothing for a task and direction ("" if it does); `score` one number per item. A
+    `detail` is in the files and in the table of `rtrl-chem metrics`, not in those of an evaluation or a run."""
 
     name: str
     label: str
@@ -33,6 +45,7 @@ class Metric:
     needs: str = "output"
     applies: Callable[[Task, Direction], str] = lambda task, direction: ""
     unit: Unit = "share"
+    detail: bool = False
 
     def row(self, task: Task, direction: Direction) -> str:
         """The label in the words of the task: "round trip, molecule -> name -> molecule, exact"."""
@@ -137,9 +150,14 @@ def route(task: Task, direction: Direction) -> str:
     return f"{_noun(task.source(direction))} -> {_noun(task.output(direction))}"
 
 
+def likelihood_words(task: Task, direction: Direction) -> str:
+    """`log p(molecule | name)`."""
+    return f"log p({_noun(task.source(direction))} | {_noun(task.output(direction))})"
+
+
 def is_name(domain: Domain) -> bool:
-    """Whether items are IUPAC names, which OPSIN can read: told by the domain's tag, in a task of one's own as well."""
-    return not domain.is_structure and domain.tag.upper() == "IUPAC"
+    """Whether items are IUPAC names, which OPSIN can read."""
+    return domain.is_name
 
 
 def _noun(domain: Domain) -> str:
@@ -160,6 +178,21 @@ def _reconstructions(predictions: Sequence[Prediction]) -> list[str]:
 
 def _consistency(task: Task, direction: Direction, rows: Sequence[Prediction]) -> Sequence[float]:
     return round_trip.consistent(_sources(rows), _reconstructions(rows), task.source(direction), task.equality)
+
+
+def _consistency_under(equality: str) -> Callable[[Task, Direction, Sequence[Prediction]], Sequence[float]]:
+    def score(task: Task, direction: Direction, rows: Sequence[Prediction]) -> Sequence[float]:
+        return round_trip.consistent(_sources(rows), _reconstructions(rows), task.source(direction), equality)
+
+    return score
+
+
+def _log_p(task: Task, direction: Direction, rows: Sequence[Prediction]) -> Sequence[float]:
+    return [p.nats or 0.0 for p in rows]
+
+
+def _log_p_per_token(task: Task, direction: Direction, rows: Sequence[Prediction]) -> Sequence[float]:
+    return [(p.nats or 0.0) / (p.tokens or 1) for p in rows]
 
 
 def _similarity(task: Task, direction: Direction, rows: Sequence[Prediction]) -> Sequence[float]:
@@ -204,6 +237,19 @@ METRICS: tuple[Metric, ...] = (
         applies=_needs_structure_source,
         unit="similarity",
     ),
+    *(
+        Metric(
+            f"rtc_{equality}",
+            f"round trip, exact: {words}",
+            _consistency_under(equality),
+            needs="reconstruction",
+            applies=_needs_structure_source,
+            detail=True,
+        )
+        for equality, words in structures.EXACT.items()
+    ),
+    Metric("log_p", "log p({x} | {y}), nats", _log_p, needs="nats", unit="nats"),
+    Metric("log_p_per_token", "log p({x} | {y}) per token, nats", _log_p_per_token, needs="nats", unit="nats"),
     Metric("exact_match", "{ys} exactly right", _exact_match, needs="target", applies=_needs_no_prose),
     Metric(
         "referee",
@@ -229,7 +275,8 @@ METRICS: tuple[Metric, ...] = (
     Metric(
         "truncated_rate",
         "truncated outputs",
-        lambda task, direction, rows: [p.verdict is Verdict.TRUNCATED for p in rows],
-        needs="verdict",
+        lambda task, direction, rows: [p.truncated or False for p in rows],
+        needs="truncated",
     ),
 )
+DETAILS = frozenset(metric.name for metric in METRICS if metric.detail)

@@ -1,9 +1,11 @@
 """Saved predictions of any model: JSON Lines or MolT5's tab-separated files, read so that every row is accounted for.
 
 JSON Lines: one object per row with `source`, `target`, and `output` or `outputs` (best first); optional
-`reconstruction` or `reconstructions` (what a model for the way back made of each output) and `classes` (the reaction
-class of each output). Tab-separated: a header with `output` and `ground truth`; the source is the first other column.
-SMolInstruct's names (`input`, `gold`, `pred`) are read as well.
+`reconstruction` or `reconstructions` (what a model for the way back made of each output), `classes` (the reaction
+class of each output), `nats` with `tokens` (log p of the source given the first output, and over how many tokens),
+`truncated` (whether an output was cut off by a token limit). Tab-separated: a header with `output` and `ground truth`;
+the source is the first other column. SMolInstruct's names (`input`, `gold`, `pred`) are read as well. A `target` may be
+a list, of which the first counts; the SMolInstruct dialect takes them all.
 
 An answer that is missing or null is an empty answer, which scores 0: it must not leave the denominator. A row is set
 aside only where it cannot be told what was asked or answered, with the reason; rows scored and rows set aside add up to
@@ -33,6 +35,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "reconstructions": ("reconstructions", "reconstruction"),
     "classes": ("classes",),
 }
+_FAR = 1e9
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -40,7 +43,9 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 class Row:
     """One row: `number` is its line in the file, `outputs` best first, at least one ("" for none).
 
-    `target` is None in a file without labels; `reconstructions` and `classes` belong to the outputs one by one.
+    `target` is None in a file without labels, `more_targets` are right answers beside it; `reconstructions` and
+    `classes` belong to the outputs one by one. `nats` and `tokens`, both or none, and `truncated` are of the first
+    output.
     """
 
     number: int
@@ -49,6 +54,10 @@ class Row:
     outputs: tuple[str, ...]
     reconstructions: tuple[str, ...] | None = None
     classes: tuple[str, ...] | None = None
+    more_targets: tuple[str, ...] = ()
+    nats: float | None = None
+    tokens: int | None = None
+    truncated: bool | None = None
 
     @property
     def output(self) -> str:
@@ -76,9 +85,12 @@ class SavedPredictions:
         return any(row.target is not None for row in self.rows)
 
     def counts(self) -> dict[str, Any]:
-        """`rows_in`, `scored`, `empty` (scored rows whose first output is empty) and `set_aside` by reason."""
+        """`rows_in`, `scored`, `empty` (scored rows whose first output is empty) and `set_aside` by reason; where there
+        are any, `several_targets` (rows with more than one)."""
         empty = sum(not row.output for row in self.rows)
-        return {"rows_in": self.rows_in, "scored": len(self.rows), "empty": empty, "set_aside": self.set_aside}
+        found = {"rows_in": self.rows_in, "scored": len(self.rows), "empty": empty, "set_aside": self.set_aside}
+        several = sum(bool(row.more_targets) for row in self.rows)
+        return found | ({"several_targets": several} if several else {})
 
 
 class _Unusable(Exception):
@@ -153,14 +165,34 @@ def _json_row(number: int, line: str) -> Row:
     values = {key: _first_named(record, names) for key, names in _NAMES.items()}
     if not any(name in record for name in _NAMES["outputs"]):
         raise _Unusable("no output")
+    target, *more = _texts(values["target"], "target") or (None,)
     return Row(
         number,
         _text(values["source"], "source") or "",
-        _text(values["target"], "target"),
+        target,
         _texts(values["outputs"], "output") or ("",),
         _texts(values["reconstructions"], "reconstruction"),
         _texts(values["classes"], "class"),
+        tuple(text for text in more if text is not None),
+        *_likelihood(record),
+        _flag(record.get("truncated")),
     )
+
+
+def _likelihood(record: Mapping[str, Any]) -> tuple[float | None, int | None]:
+    """`nats` and `tokens`; neither where they are not numbers: an unknown key may have these names."""
+    nats: Any = record.get("nats")
+    tokens: Any = record.get("tokens")
+    if type(nats) not in (int, float) or type(tokens) is not int or tokens < 1:
+        return None, None
+    # Log-probabilities are nowhere near; an integer beyond them need not even be a float.
+    return (float(nats), tokens) if abs(nats) < _FAR else (None, None)
+
+
+def _flag(value: Any) -> bool | None:
+    """True or false of the first output; None where that is not said."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, bool) else None
 
 
 def _first_named(record: Mapping[str, Any], names: Sequence[str]) -> Any:

@@ -1,6 +1,7 @@
-"""The round trip over held-out items: greedy y, greedy x_hat, verdicts, the referee; written as files.
+"""The round trip over held-out items: greedy y, greedy x_hat, log p(x | y), verdicts, the referee; written as files.
 
-evaluation/before/forward/predictions.jsonl   source, output, reconstruction, target, verdict, referee
+evaluation/before/forward/predictions.jsonl   source, output, reconstruction, target, verdict, referee, nats and tokens
+                                              of x given y, truncated
 evaluation/before/forward/metrics.json        every metric with its interval, or the reason why there is none
 """
 
@@ -8,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, Prediction, write_json, write_predictions
 from rtrl_chem.evaluation.held_out import HeldOut, Item
 from rtrl_chem.evaluation.journal import Journal
-from rtrl_chem.evaluation.measure import Metrics, measure, route
+from rtrl_chem.evaluation.measure import Metrics, likelihood_words, measure, route
 from rtrl_chem.evaluation.referee import Referee, opsin_referee, read_names
 from rtrl_chem.rewards.verdict import judge_batch
 from rtrl_chem.tasks import Direction, Task
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
     from rtrl_chem.config import Config
     from rtrl_chem.models.codec import Answer
     from rtrl_chem.models.policy import Policy
+    from rtrl_chem.models.reverse import Score
 
-__all__ = ["Greedy", "Progress", "evaluate", "is_main_process", "round_trip"]
+__all__ = ["Greedy", "Likelihood", "Progress", "evaluate", "is_main_process", "round_trip"]
 
 # The model's one most likely answer to each source, asked in a direction; on_progress gets the sources just finished.
 Greedy = Callable[[Direction, list[str], Callable[[int], None]], "list[Answer]"]
+# log p(x | y) of each pair of x and y, y written in a direction; on_progress gets the distinct pairs just finished.
+Likelihood = Callable[[Direction, list[str], list[str], Callable[[int], None]], "list[Score]"]
 # What is being done ("forward: molecule -> name"), items done so far, items in all.
 Progress = Callable[[str, int, int], None]
 
@@ -40,21 +45,24 @@ def evaluate(
     on_progress: Progress | None = None,
     *,
     generate: Greedy | None = None,
+    likelihood: Likelihood | None = None,
     referee: Referee | None = None,
     journal: Journal | None = None,
 ) -> dict[Direction, Metrics]:
     """Measure the policy in every direction that has held-out items, and write `out_dir/{forward,reverse}/`.
 
-    `generate` and `referee` default to the policy's greedy decoding and to OPSIN as `evaluation.referee` says. What was
-    generated before an interruption comes from the `journal`. Of several processes all must call this and all generate;
-    the main one judges and writes, the others get {}.
+    `generate` and `likelihood` default to the policy's own, `referee` to OPSIN as `evaluation.referee` says; answers of
+    another `generate` are not scored unless `likelihood` is given. What was done before an interruption comes from the
+    `journal`. Of several processes all must call this and all generate; the main one judges and writes, the others get
+    {}.
     """
     task = policy.codec.task
+    likelihood = likelihood or (_likelihood(policy, config, journal) if generate is None else None)
     generate = generate or _greedy(policy, config, journal)
     referee = referee or opsin_referee(config.evaluation.referee)
     found = {}
     for direction in held_out.directions:
-        predictions = round_trip(task, direction, held_out.along(direction), generate, on_progress)
+        predictions = round_trip(task, direction, held_out.along(direction), generate, on_progress, likelihood)
         if is_main_process():
             found[direction] = _judge_and_write(
                 task, direction, predictions, referee, config, out_dir / direction.value
@@ -76,26 +84,39 @@ def _judge_and_write(
         confidence=config.evaluation.confidence,
         resamples=config.evaluation.resamples,
         seed=config.seed,
-        missing={"referee": absent, "target": "no labels: give evaluation.pairs"},
+        missing={
+            "referee": absent,
+            "target": "no labels: give evaluation.pairs",
+            "nats": "no model for the way back was asked",
+        },
     )
     write_json(folder / METRICS_FILE, metrics.to_json())
     return metrics
 
 
 def round_trip(
-    task: Task, direction: Direction, items: Sequence[Item], generate: Greedy, on_progress: Progress | None = None
+    task: Task,
+    direction: Direction,
+    items: Sequence[Item],
+    generate: Greedy,
+    on_progress: Progress | None = None,
+    likelihood: Likelihood | None = None,
 ) -> list[Prediction]:
-    """y for each item and x_hat from each y; no referee yet. Equal sources are asked once, and an empty y is not asked
-    about: its x_hat is empty too."""
+    """y for each item, x_hat from each y and, with `likelihood`, log p(x | y); no referee yet. Equal sources are asked
+    once, and an empty y is not asked about: its x_hat is empty too."""
     sources = [item.source for item in items]
     answers = _ask(task, direction, sources, generate, on_progress)
     outputs = [answer.text for answer in answers]
     back = _ask(task, direction.opposite, outputs, generate, on_progress)
+    scores = _score(task, direction, sources, outputs, likelihood, on_progress)
     verdicts = [one.verdict for one in judge_batch(task, direction, sources, answers)]
-    return [
-        Prediction(item.source, answer.text, x_hat.text, item.target, verdict)
+    found = [
+        Prediction(item.source, answer.text, x_hat.text, item.target, verdict, truncated=answer.truncated)
         for item, answer, x_hat, verdict in zip(items, answers, back, verdicts, strict=True)
     ]
+    if scores is None:
+        return found
+    return [replace(p, nats=score.nats, tokens=score.tokens) for p, score in zip(found, scores, strict=True)]
 
 
 def _ask(
@@ -119,6 +140,28 @@ def _ask(
     return [known[text] for text in texts]
 
 
+def _score(
+    task: Task,
+    direction: Direction,
+    sources: list[str],
+    outputs: list[str],
+    likelihood: Likelihood | None,
+    on_progress: Progress | None,
+) -> list[Score] | None:
+    if likelihood is None:
+        return None
+    done, total = 0, len(set(zip(sources, outputs, strict=True)))
+
+    def advance(finished: int) -> None:
+        nonlocal done
+        done += finished
+        if on_progress:
+            on_progress(f"{direction.value}: {likelihood_words(task, direction)}", done, total)
+
+    advance(0)
+    return likelihood(direction, sources, outputs, advance)
+
+
 def _referee(
     task: Task, direction: Direction, predictions: list[Prediction], referee: Referee
 ) -> tuple[list[Prediction], str]:
@@ -128,30 +171,48 @@ def _referee(
     )
     if right is None:
         return predictions, absent
-    return [_with_referee(p, verdict) for p, verdict in zip(predictions, right, strict=True)], ""
-
-
-def _with_referee(p: Prediction, right: bool) -> Prediction:
-    return Prediction(p.source, p.output, p.reconstruction, p.target, p.verdict, right)
+    return [replace(p, referee=verdict) for p, verdict in zip(predictions, right, strict=True)], ""
 
 
 def _greedy(policy: Policy, config: Config, journal: Journal | None) -> Greedy:
     from rtrl_chem.models.generate import generate
 
     def ask(direction: Direction, sources: list[str], advance: Callable[[int], None]) -> list[Answer]:
-        answers = generate(
-            policy.model,
-            policy.codec,
-            direction,
-            sources,
-            max_new_tokens=config.evaluation_max_new_tokens,
-            max_batch_tokens=config.evaluation.max_batch_tokens,
-            on_progress=advance,
-            memory=journal.stage(direction.value, sources) if journal else None,
-        )
+        with policy.along(direction) as one:
+            answers = generate(
+                one.model,
+                one.codec,
+                direction,
+                sources,
+                max_new_tokens=config.evaluation_max_new_tokens,
+                max_batch_tokens=config.evaluation.max_batch_tokens,
+                on_progress=advance,
+                memory=journal.stage(direction.value, sources) if journal else None,
+            )
         return [answer for (answer,) in answers]
 
     return ask
+
+
+def _likelihood(policy: Policy, config: Config, journal: Journal | None) -> Likelihood:
+    from rtrl_chem.models.likelihood import log_likelihoods
+
+    def score(
+        direction: Direction, sources: list[str], outputs: list[str], advance: Callable[[int], None]
+    ) -> list[Score]:
+        with policy.along(direction.opposite) as one:
+            return log_likelihoods(
+                one.model,
+                one.codec,
+                direction,
+                sources,
+                outputs,
+                max_batch_tokens=config.evaluation.max_batch_tokens,
+                on_progress=advance,
+                notes=journal.stage(f"{direction.value}, likelihood", [*sources, *outputs]) if journal else None,
+            )
+
+    return score
 
 
 def is_main_process() -> bool:

@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from rtrl_chem.config import ModelConfig, load_config
+from rtrl_chem.config import ModelConfig
 from rtrl_chem.data.bundled import is_bundled
+from rtrl_chem.errors import ConfigError
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.files import read_json
 from rtrl_chem.evaluation.held_out import HeldOut, build_held_out, held_out_items
 from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.measure import Metrics
 from rtrl_chem.evaluation.tables import metrics_table
+from rtrl_chem.models.origin import style_of_run
+from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task, load_task
 
 if TYPE_CHECKING:
@@ -36,12 +39,14 @@ def evaluate(
     Files go to `out/{forward,reverse}/`; `out` defaults to `evaluations/MODEL`. Raises what reading data and loading
     the model raise: ConfigError, CorpusError, ModelError.
     """
+    if model is not None and model != config.model.path and (problem := model_problem(model)):
+        raise ConfigError(problem)
     task = load_task(config.task)
     held_out = _held_out(config, task)
     policy = load_for_evaluation(config, model, task)
     # Loading the model has told the processes apart: one of them speaks.
     console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
-    console.print(f"held-out items: {held_out.origin}", markup=False)
+    console.print(f"held-out items: {held_out.origin}", markup=False, soft_wrap=True)
     out = out or Path("evaluations") / _slug(model or config.model.path)
     journal = _journal(policy, config, model or config.model.path, out)
     with progress_bar(console) as on_progress:
@@ -49,7 +54,7 @@ def evaluate(
     journal.remove()
     if found:
         console.print(metrics_table(found, task))
-        console.print(f"written to {out}", markup=False)
+        console.print(f"written to {out}", markup=False, soft_wrap=True)
     return found
 
 
@@ -63,7 +68,7 @@ def load_for_evaluation(config: Config, model: str | None, task: Task) -> Policy
 
     own = config.model
     if model is None or model == own.path:
-        return load_policy(own, task)
+        return load_policy(own, task, None, config.models, config.reverse_model)
     if (Path(model) / "adapter_config.json").is_file():
         return load_policy(own.model_copy(update={"lora": own.lora or {}}), task, Path(model))
     whole = {"path": model, "revision": None, "gguf_file": None, "lora": None}
@@ -81,21 +86,12 @@ def model_for_evaluation(own: ModelConfig, task: Task) -> Policy:
 
     folder = Path(own.path)
     if own.prompt_style is None:
-        own = own.model_copy(update={"prompt_style": _style_of_run(folder)})
+        own = own.model_copy(update={"prompt_style": style_of_run(folder)})
     adapter = folder / "adapter_config.json"
     if adapter.is_file() and not (folder / "config.json").is_file():
         base = {"path": read_json(adapter)["base_model_name_or_path"], "lora": own.lora or {}}
         return load_policy(own.model_copy(update=base), task, folder)
     return load_policy(own, task)
-
-
-def _style_of_run(model: Path) -> str | dict[str, Any] | None:
-    """The prompt style of the run that wrote `RUN/model`, None for any other folder."""
-    config = model.parent / "config.yaml"
-    if not config.is_file():
-        return None
-    own = load_config(config).model
-    return own.prompt_style or ("compact" if is_bundled(own.path) else None)
 
 
 def _journal(policy: Policy, config: Config, model: str, out: Path) -> Journal:
@@ -122,7 +118,7 @@ def weights(model: str) -> list[str]:
     folder = Path(model)
     if not folder.is_dir():
         return [model]
-    files = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    files = [(path.relative_to(folder), path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()]
     return [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in files]
 
 

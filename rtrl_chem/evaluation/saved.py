@@ -111,5 +111,8 @@ def _remark(console: Console, predictions: SavedPredictions, task: Task, directi
     aside = ", ".join(f"{reason} {count:,}" for reason, count in counts["set_aside"].items())
     text = f"{counts['rows_in']:,} rows: {counts['scored']:,} scored ({counts['empty']:,} of them empty)"
     text += f", set aside: {aside}" if aside else ", none set aside"
+    if several := counts.get("several_targets"):
+        text += f"\n{several:,} rows have several targets: the first counts (all do under --compat smolinstruct)"
     how = "" if told else " (told by the rows; --direction says otherwise)"
-    console.print(f"{text}\n{direction.value}: {route(task, direction)}{how}", markup=False, highlight=False)
+    way = f"{direction.value}: {route(task, direction)}{how}"
+    console.print(f"{text}\n{way}", markup=False, highlight=False, soft_wrap=True)

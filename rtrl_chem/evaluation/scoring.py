@@ -6,7 +6,7 @@ several processes where there are many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,8 @@ __all__ = ["Measured", "Options", "infer_direction", "item_scores", "score_saved
 Array = NDArray[Any]  # flags, counts and scores, by family
 
 _NO_TARGETS = "rows have no target"
+# Metrics that compare with the source.
+_OF_THE_SOURCE = ("rtc", *(f"rtc_{key}" for key in structures.EXACT), "similarity", "leak_rate", "copy_rate")
 # How many rows decide which way a file goes.
 _LOOKED_AT = 200
 
@@ -101,15 +103,16 @@ def item_scores(
 
 
 def infer_direction(task: Task, predictions: SavedPredictions) -> Direction:
-    """Which way the predictions go, from the looks of their sources: structures or text, one molecule or several.
-
-    Forward where that does not tell.
+    """Which way the predictions go, from the looks of their sources (of what answers them, where there are none):
+    structures or text, one molecule or several. Forward where that does not tell.
     """
     rows = predictions.rows[:_LOOKED_AT]
     left, right = task.left, task.right
     if left.is_structure != right.is_structure:
-        read = sum(structures.valid(row.source for row in rows))
-        return Direction.FORWARD if left.is_structure == (2 * read >= len(rows)) else Direction.REVERSE
+        sources = any(row.source for row in rows)
+        read = sum(structures.valid(row.source if sources else row.target or row.output for row in rows))
+        first = left if sources else right
+        return Direction.FORWARD if first.is_structure == (2 * read >= len(rows)) else Direction.REVERSE
     if left.kind == right.kind:
         return Direction.FORWARD
     dots = sum(row.source.count(".") - (row.target or row.output).count(".") for row in rows)
@@ -129,6 +132,8 @@ class _Plan:
     back: bool
     round_trips: bool
     classes: bool
+    sources: bool
+    unknown: tuple[tuple[str, str], ...]
     captions: captions.Reading | None
 
     @classmethod
@@ -154,6 +159,8 @@ class _Plan:
             back=back,
             round_trips=several and back,
             classes=all(row.classes is not None for row in predictions.rows),
+            sources=any(row.source for row in predictions.rows),
+            unknown=tuple(_unknown(predictions.rows)),
             captions=reading,
         )
         not_measured.update(plan._reasons(labelled))
@@ -173,6 +180,9 @@ class _Plan:
         missing = {} if labelled else {"everything against a target": _NO_TARGETS}
         if not self.back:
             missing["rtc"] = "rows have no reconstructions"
+        if not self.sources:
+            missing["everything against a source"] = "not known: rows have no source"
+        missing |= {metric: f"not known: {reason}" for metric, reason in self.unknown}
         deeper = [k for k in reactions.TOP_K if k > self.ranks] if self.ranked else []
         if deeper:
             missing.update({f"top{k}": f"rows have at most {self.ranks} outputs" for k in deeper})
@@ -183,11 +193,20 @@ class _Plan:
         return missing
 
 
+def _unknown(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Metrics that rest on what only the one who asked the model can tell, where rows do not; with the reasons."""
+    if silent := sum(row.truncated is None for row in rows):
+        yield "truncated_rate", f"{silent:,} of {len(rows):,} rows have no `truncated`"
+    if silent := sum(row.nats is None for row in rows):
+        for metric in ("log_p", "log_p_per_token"):
+            yield metric, f"{silent:,} of {len(rows):,} rows have no `nats` and `tokens`"
+
+
 def _with_referee(
     plan: _Plan, rows: Sequence[Row], options: Options, not_measured: dict[str, str]
 ) -> list[tuple[Row, bool | None]]:
     """Each row with OPSIN's word on its name, None where there is none."""
-    if not is_name(plan.task.output(plan.direction)):
+    if not is_name(plan.task.output(plan.direction)) or not plan.sources:
         return [(row, None) for row in rows]
     referee = opsin_referee(options.opsin, "not asked for (--no-opsin)")
     sources, outputs = [row.source for row in rows], [row.output for row in rows]
@@ -233,12 +252,26 @@ def _item_tables(plan: _Plan, judged: Sequence[tuple[Row, bool | None]]) -> dict
     """The metrics of an evaluation of ours (`measure.METRICS`), by name; those without values are left out."""
     predictions = [_as_prediction(plan, row, referee) for row, referee in judged]
     found = score_items(plan.task, plan.direction, predictions)
-    return {f"item:{name}": scores.values for name, scores in found.items() if scores.values is not None}
+    left_out = {*dict(plan.unknown), *(() if plan.sources else _OF_THE_SOURCE)}
+    return {
+        f"item:{name}": scores.values
+        for name, scores in found.items()
+        if scores.values is not None and name not in left_out
+    }
 
 
 def _as_prediction(plan: _Plan, row: Row, referee: bool | None) -> Prediction:
     back = (*row.reconstructions, "")[0] if plan.back and row.reconstructions is not None else None
-    return Prediction(row.source, row.output, back, row.target, None, referee)
+    return Prediction(
+        row.source,
+        row.output,
+        back,
+        row.target,
+        referee=referee,
+        nats=row.nats,
+        tokens=row.tokens,
+        truncated=row.truncated,
+    )
 
 
 def _scores(plan: _Plan, tables: Mapping[str, Array]) -> list[Score]:
@@ -261,7 +294,7 @@ def _scores(plan: _Plan, tables: Mapping[str, Array]) -> list[Score]:
 
 
 def _add_fcd(predictions: SavedPredictions, options: Options, found: Measured) -> None:
-    """FCD has no interval: it grows as molecules repeat, so that resampled sets are all farther away than the set."""
+    """The distance of the two sets as wholes."""
     if not options.fcd:
         found.not_measured["fcd"] = "not asked for (--fcd); it takes torch and some time"
         return
@@ -272,4 +305,5 @@ def _add_fcd(predictions: SavedPredictions, options: Options, found: Measured) -
         found.not_measured["fcd"] = str(reason)
         return
     n = sum(structures.valid(outputs))
-    found.metrics["fcd"] = Estimate("fcd", "Fréchet ChemNet distance", "number", value, None, None, n, "valid outputs")
+    label, why = "Fréchet ChemNet distance", "resampled sets repeat molecules, which alone makes it grow"
+    found.metrics["fcd"] = Estimate("fcd", label, "number", value, None, None, n, "valid outputs", why)

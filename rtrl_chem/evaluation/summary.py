@@ -126,8 +126,8 @@ def read_summary(path: Path) -> Summary:
 def _guard(before: Path, after: Path, bootstrap: tuple[int, int, float]) -> dict[str, Changes]:
     """The texts and questions that both were measured on, by part."""
     found = {}
-    for path in sorted(before.glob(f"*/{PREDICTIONS_FILE}")):
-        name = path.parent.name
+    for path in sorted(before.rglob(PREDICTIONS_FILE)):
+        name = path.parent.relative_to(before).as_posix()  # forward/texts, where each direction has a model
         compared = compare_guard(name, path, after / name / PREDICTIONS_FILE, bootstrap)
         metrics = {
             key: Change(d.label, d.unit, d.a, d.b, d.difference, d.low, d.high, d.n)

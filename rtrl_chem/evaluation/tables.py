@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from rtrl_chem.evaluation.measure import Metrics, Unit, Value, route
+from rtrl_chem.evaluation.measure import DETAILS, Metrics, Unit, Value, route
 from rtrl_chem.tasks import Direction, Task
 
 if TYPE_CHECKING:
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from rtrl_chem.evaluation.suites.guard import Guarded
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
-__all__ = ["comparison_table", "dialect_table", "guard_table", "metrics_table", "saved_table", "table"]
+__all__ = [
+    "change_in_words",
+    "comparison_table",
+    "dialect_table",
+    "guard_table",
+    "metrics_table",
+    "saved_table",
+    "table",
+]
+
+
+_TITLE = 76
 
 
 def table(summary: Summary) -> Table:
@@ -37,10 +48,18 @@ def table(summary: Summary) -> Table:
 
 
 def _add_changes(shown: Table, changes: Changes) -> None:
-    for change in changes.metrics.values():
+    for name, change in changes.metrics.items():
+        if name in DETAILS:
+            continue
         cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
         # Text, because rich would take the brackets of an interval for markup.
         shown.add_row(Text(change.label), *map(Text, cells))
+
+
+def change_in_words(change: Change) -> str:
+    """names exactly right 30.0% -> 25.0% (-5.0 [-8.0, -2.0])"""
+    before, after = (_number(value, change.unit) for value in (change.before, change.after))
+    return f"{change.label} {before} -> {after} ({_difference(change)})"
 
 
 def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
@@ -49,8 +68,9 @@ def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:
     shown = _empty(f"{task.name}: evaluation", ("value", f"{confidence:.0%} CI"))
     for direction, found in metrics.items():
         _start_section(shown, direction, route(task, direction), found.n)
-        for value in found.values.values():
-            shown.add_row(Text(value.label), Text(_number(value.value, value.unit)), Text(_interval(value)))
+        for name, value in found.values.items():
+            if name not in DETAILS:
+                shown.add_row(Text(value.label), Text(_number(value.value, value.unit)), Text(_interval(value)))
     return _with_notes(shown, metrics)
 
 
@@ -62,7 +82,10 @@ def saved_table(measured: Measured, title: str) -> Table:
     for found in measured.metrics.values():
         cells = (_number(found.value, found.unit), _bounds(found), f"{found.n:,}", found.denominator)
         shown.add_row(Text(found.label), *map(Text, cells))
-    return _captioned(shown, measured.not_measured)
+    notes = [
+        f"no interval: {name} ({found.no_interval})" for name, found in measured.metrics.items() if found.no_interval
+    ]
+    return _captioned(shown, measured.not_measured, notes)
 
 
 def guard_table(title: str, guarded: Guarded) -> Table:
@@ -92,7 +115,9 @@ def dialect_table(values: Mapping[str, Any], not_measured: Mapping[str, str], ti
     for name, value in values.items():
         ranked = {f"{name}, {k}": one for k, one in value.items()} if isinstance(value, dict) else {name: value}
         for label, one in ranked.items():
-            shown.add_row(Text(label), Text(f"{one:.6f}" if isinstance(one, float) else str(one)))
+            shown.add_row(
+                Text(label), Text(f"{one:.6f}" if isinstance(one, float) else "-" if one is None else str(one))
+            )
     return _captioned(shown, not_measured)
 
 
@@ -102,14 +127,19 @@ def _bounds(found: Estimate) -> str:
     return f"[{_number(found.low, found.unit)}, {_number(found.high, found.unit)}]"
 
 
-def _captioned(shown: Table, not_measured: Mapping[str, str]) -> Table:
-    notes = [f"not measured: {name} ({reason})" for name, reason in not_measured.items()]
+def _captioned(shown: Table, not_measured: Mapping[str, str], more: Iterable[str] = ()) -> Table:
+    names: dict[str, list[str]] = {}
+    for name, reason in not_measured.items():
+        names.setdefault(reason, []).append(name)
+    notes = [*more, *(f"not measured: {', '.join(group)} ({reason})" for reason, group in names.items())]
     shown.caption = Text("\n".join(notes)) if notes else None
     return shown
 
 
 def _empty(title: str, headings: tuple[str, ...]) -> Table:
-    shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD)
+    # Title and caption are wrapped to the width of the table, which may be narrow.
+    width = min(len(title), _TITLE)
+    shown = Table(title=title, title_justify="left", caption_justify="left", box=box.SIMPLE_HEAD, min_width=width)
     shown.add_column("")  # the only one that may wrap: numbers must survive 80 columns
     for heading in headings:
         shown.add_column(heading, justify="right", no_wrap=True)
@@ -135,7 +165,7 @@ def _with_notes(shown: Table, directions: Mapping[Direction, Changes] | Mapping[
 def _number(value: float, unit: Unit) -> str:
     if unit == "share":
         return f"{100 * value:.1f}%"
-    return f"{value:.3f}" if unit == "similarity" else f"{value:.2f}"
+    return f"{value:.3f}" if unit in ("similarity", "nats") else f"{value:.2f}"
 
 
 def _interval(value: Value) -> str:

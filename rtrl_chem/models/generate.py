@@ -63,6 +63,7 @@ def generate(
     seed: int = 0,
     on_progress: Callable[[int], None] | None = None,
     memory: Memory | None = None,
+    alone: bool = False,
 ) -> list[list[Answer]]:
     """`num_samples` answers for each source, in the order given; greedy at temperature 0. See `answer_prompts`."""
     if temperature == 0.0 and num_samples > 1:
@@ -80,6 +81,7 @@ def generate(
         seed=seed,
         on_progress=on_progress,
         memory=memory,
+        alone=alone,
     )
 
 
@@ -94,24 +96,26 @@ def answer_prompts(
     seed: int | None = None,
     on_progress: Callable[[int], None] | None = None,
     memory: Memory | None = None,
+    alone: bool = False,
 ) -> list[list[Answer]]:
     """`decoding.outputs` answers for each rendered prompt, in the order given; of a beam search the best first.
 
     `max_batch_tokens` bounds rows x (prompt + new tokens). Sampling draws from its own seeded generator state (`seed`
     stands in for `decoding.seed`) and leaves the caller's untouched. `on_progress` gets the number of prompts finished
     since its last call. Under several processes every one must call this: each generates its share, and all get
-    everything. `memory` keeps the answers of each batch as it is finished, and gives back those of an earlier call with
-    the same arguments.
+    everything; unless `alone`, where the prompts are this process's own. `memory` keeps the answers of each batch as it
+    is finished, and gives back those of an earlier call with the same arguments.
     """
     world = processes()
-    share = prompts[world.process_index :: world.num_processes]
-    own_seed = f"{decoding.seed if seed is None else seed} {world.process_index}"
+    rank, count = (0, 1) if alone else (world.process_index, world.num_processes)
+    own_seed = f"{decoding.seed if seed is None else seed} {rank}"
+    share = prompts[rank::count]
     mine = _answer_all(model, codec, direction, share, decoding, max_batch_tokens, own_seed, on_progress, memory)
-    if world.num_processes == 1:
+    if count == 1:
         return mine
     answers: list[list[Answer]] = [[] for _ in prompts]
-    for rank, part in enumerate(gather_object([mine])):
-        answers[rank :: world.num_processes] = part
+    for other, part in enumerate(gather_object([mine])):
+        answers[other::count] = part
     return answers
 
 

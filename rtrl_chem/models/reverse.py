@@ -1,4 +1,4 @@
-"""Reverse scoring: log p(x | y) of a frozen model under the reverse prompt."""
+"""The frozen model under the reverse prompt: log p(x | y), and the reconstructions that it writes from y."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from rtrl_chem.errors import RewardError
 from rtrl_chem.models.batching import left_pad, token_batches
 from rtrl_chem.models.codec import Codec
+from rtrl_chem.models.generate import generate
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["ReverseModel", "Score", "batch_nats"]
+__all__ = ["ReverseModel", "Score", "batch_nats", "row_nats", "span_log_probs"]
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,33 @@ class Score:
 
 
 class ReverseModel:
-    """Scores how well x comes back from y. Each distinct (x, y) is scored once in the life of the object: one phase.
+    """Scores how well x comes back from y. Each distinct (x, y) is scored, and each distinct y read back, once in the
+    life of the object: one phase.
 
     `direction` is the policy's; x is an answer of the opposite direction. The scored span is x and the token that ends
-    it (`models.codec.Target`). `snapshot` is a `models.snapshot.Snapshot`.
+    it (`models.codec.Target`). `snapshot` is a `models.snapshot.Snapshot`. `max_new_tokens` and `seed` are those of
+    reconstructions.
     """
 
-    def __init__(self, snapshot: Any, codec: Codec, direction: Direction, max_batch_tokens: int = 16_384) -> None:
+    def __init__(
+        self,
+        snapshot: Any,
+        codec: Codec,
+        direction: Direction,
+        max_batch_tokens: int = 16_384,
+        max_new_tokens: int = 512,
+        seed: int = 0,
+    ) -> None:
         self.snapshot = snapshot
         self.codec = codec
         self.direction = direction
         self.max_batch_tokens = max_batch_tokens
+        self.max_new_tokens = max_new_tokens
+        self.seed = seed
         self.requests = 0
         self._known: dict[tuple[str, str], Score] = {}
+        self._written: dict[tuple[str, int, float], list[str]] = {}
+        self._draws = 0
 
     @property
     def scored(self) -> int:
@@ -56,6 +72,40 @@ class ReverseModel:
         if fresh:
             self._known.update(zip(fresh, self._score(fresh), strict=True))
         return [self._known[pair] for pair in pairs]
+
+    def prior(self, sources: list[str]) -> list[Score]:
+        """log p(source | no y): under the reverse prompt with an empty text in the place of y.
+
+        RewardError where that prompt is no token at all, so that nothing could be predicted from it.
+        """
+        if not self.codec.prompt_ids(self.direction.opposite, [""])[0]:
+            raise RewardError(
+                "without y the reverse prompt is empty; rewards.information needs a prompt_style with text"
+            )
+        return self.log_likelihood(sources, [""] * len(sources))
+
+    def reconstruct(self, outputs: list[str], count: int, temperature: float) -> list[list[str]]:
+        """`count` reconstructions x_hat sampled from each output (one, greedily, at temperature 0); "" for one that was
+        cut off. Every process asks about its own outputs."""
+        fresh = [y for y in dict.fromkeys(outputs) if (y, count, temperature) not in self._written]
+        if fresh:
+            self._draws += 1
+            with self.snapshot.active() as model:
+                groups = generate(
+                    model,
+                    self.codec,
+                    self.direction.opposite,
+                    fresh,
+                    max_new_tokens=self.max_new_tokens,
+                    max_batch_tokens=self.max_batch_tokens,
+                    num_samples=count,
+                    temperature=temperature,
+                    seed=self.seed + self._draws,
+                    alone=True,
+                )
+            for y, group in zip(fresh, groups, strict=True):
+                self._written[y, count, temperature] = ["" if one.truncated else one.text for one in group]
+        return [self._written[y, count, temperature] for y in outputs]
 
     def _score(self, pairs: list[tuple[str, str]]) -> list[Score]:
         back = self.direction.opposite
@@ -77,18 +127,32 @@ class ReverseModel:
 
 
 def batch_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: int) -> list[float]:
-    """Sum of log p, in nats, over the last `lengths[i]` tokens of each row.
+    """Sum of log p, in nats, over the last `lengths[i]` tokens of each row."""
+    return row_nats(model, rows, lengths, pad_id).tolist()
+
+
+def row_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: int) -> torch.Tensor:
+    """The same as a tensor (B,), with its gradient where the caller wants one.
 
     Rows end with what is scored, so padding on the left lines it up and the head need only project the last columns,
     where all of it lies.
     """
+    log_probs, tokens, counted = span_log_probs(model, rows, lengths, pad_id)
+    each = log_probs.gather(2, tokens[:, :, None]).squeeze(2)  # (B, longest)
+    return (each * counted).sum(1)
+
+
+def span_log_probs(
+    model: Any, rows: list[list[int]], lengths: list[int], pad_id: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(log-probabilities (B, T, V) in nats, tokens (B, T), which of them count (B, T)) of the last `lengths[i]` tokens
+    of each row, T being the longest of these."""
     ids, mask = left_pad(rows, pad_id, model.device)
     spans = torch.tensor(lengths, device=ids.device)
     keep = int(spans.max())
-    logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # (B, keep, V): predicts the last `keep` tokens
-    each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, -keep:, None]).squeeze(2)  # (B, keep)
+    logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # predicts the last `keep` tokens
     counted = torch.arange(keep, device=ids.device) >= keep - spans[:, None]
-    return (each * counted).sum(1).tolist()
+    return torch.log_softmax(logits, dim=-1), ids[:, -keep:], counted
 
 
 def _last_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, keep: int) -> torch.Tensor:

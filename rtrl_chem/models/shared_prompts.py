@@ -20,7 +20,7 @@ __all__ = ["completion_log_probs", "group_rows"]
 
 PARTS = 4  # of like length, into which the completions are cut
 
-Scores = tuple[torch.Tensor | None, ...]
+Scores = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 
 
 def group_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,9 +32,11 @@ def group_rows(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def completion_log_probs(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, keep: int) -> Scores | None:
-    """(log-probabilities, entropies) of the last `keep` columns, each (B, keep) in nats, zero where masked.
+    """(log-probabilities, entropies, state values) of the last `keep` columns, each (B, keep), zero where masked.
 
-    `model` has TRL's fused head, which divides by the temperature; that of a reference model gives no entropies (None).
+    `model` has TRL's fused head, which gives nats and divides by the temperature; that of a reference model gives no
+    entropies (None). There are state values where they are recorded (`models.value_head`): of the state in which a
+    token is chosen, so that of the first one comes from the prompt's last position.
     Prompts are padded on the left, completions on the right. The result is None where no prompt repeats or the cache is
     of a kind that rows cannot be taken from: then the caller does it the plain way.
     """
@@ -65,16 +67,16 @@ def completion_log_probs(model: Any, input_ids: torch.Tensor, attention_mask: to
     ]
     place = torch.empty_like(order)
     place[order] = torch.arange(len(order), device=order.device)
-    log_probs, entropies = (
+    log_probs, entropies, values = (
         None if found[0] is None else torch.cat(found)[place[row_of]] for found in zip(*parts, strict=True)
     )
-    return log_probs, entropies
+    return log_probs, entropies, values
 
 
 def _continue(
     model: Any, cache: DynamicCache, prompts: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, keep: int
 ) -> Scores:
-    """Log-probabilities and entropies of a few rows, (b, keep), given the keys and values of each row's prompt."""
+    """The scores of a few rows, each (b, keep), given the keys and values of each row's prompt."""
     width = ids.size(1) - keep
     longest = max(1, int(mask[:, width:].sum(1).max()))
     end = width + longest
@@ -89,8 +91,12 @@ def _continue(
         shift_labels=ids[:, width:end].masked_fill(mask[:, width:end] == 0, -100),
         fused_lm_head=True,
     )
-    padded = (None if x is None else pad(x, (0, keep - longest)) for x in (out.log_probs, out.entropy))
-    return tuple(padded)
+    values = out.get("state_values")
+    if values is not None:
+        values = values * mask[:, width:end]
+    found = (out.log_probs, out.entropy, values)
+    log_probs, entropies, values = (None if x is None else pad(x, (0, keep - longest)) for x in found)
+    return log_probs, entropies, values
 
 
 def _accepts(model: Any, *names: str) -> bool:

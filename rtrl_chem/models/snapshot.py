@@ -1,4 +1,4 @@
-"""The frozen copy of the policy that scores a phase.
+"""The frozen model that scores a phase: a copy of the policy, or the other of two.
 
 TRL replaces `model.forward` on the instance, so a deep copy of a policy in training would follow the live weights. A
 snapshot is therefore built afresh: a new module with copied weights for full fine-tuning; a second named adapter on the
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["AdapterSnapshot", "ModuleSnapshot", "Snapshot", "take_snapshot"]
+__all__ = ["AdapterSlot", "AdapterSnapshot", "FrozenModel", "ModuleSnapshot", "Snapshot", "take_snapshot"]
 
 _LIVE, _FROZEN = "default", "snapshot"
 
@@ -40,32 +40,47 @@ class ModuleSnapshot:
         yield self.model
 
 
-class AdapterSnapshot:
-    """A frozen named adapter beside the one in training; the base model is shared."""
+class AdapterSlot:
+    """A frozen named adapter beside the one in training; the base model is shared. A new one is drawn, not copied."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, name: str = _FROZEN) -> None:
         self.model = model
-        if _FROZEN not in model.peft_config:
+        self.name = name
+        if name not in model.peft_config:
             config = copy.deepcopy(model.peft_config[_LIVE])
             config.init_lora_weights = True  # PiSSA, OLoRA and their like would rewrite the base a second time
             with torch.random.fork_rng():
-                model.add_adapter(_FROZEN, config)
-        self.refresh(model)
+                model.add_adapter(name, config)
         model.set_adapter(_LIVE)
 
-    def refresh(self, model: Any) -> None:
+    @torch.no_grad()
+    def take(self) -> None:
         """Take the live adapter's weights as they are now."""
-        with torch.no_grad():
-            for name, weight in model.named_parameters():
-                if f".{_LIVE}" in name:
-                    model.get_parameter(name.replace(f".{_LIVE}", f".{_FROZEN}")).copy_(weight)
+        for live, own in self._weights():
+            own.copy_(live)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Change places with the live adapter."""
+        for live, own in self._weights():
+            before = live.clone()
+            live.copy_(own)
+            own.copy_(before)
+
+    def _weights(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Each weight of the live adapter with that of this one."""
+        return [
+            (weight, self.model.get_parameter(name.replace(f".{_LIVE}", f".{self.name}")))
+            for name, weight in self.model.named_parameters()
+            if f".{_LIVE}" in name
+        ]
 
     @contextmanager
     def active(self) -> Iterator[Any]:
         """The base under the frozen adapter, in evaluation mode; the live adapter is put back afterwards."""
         training = self.model.training
         self.model.eval()
-        self.model.set_adapter(_FROZEN, inference_mode=True)
+        self.model.set_adapter(self.name, inference_mode=True)
         try:
             yield self.model
         finally:
@@ -73,9 +88,38 @@ class AdapterSnapshot:
             self.model.train(training)
 
 
-Snapshot = ModuleSnapshot | AdapterSnapshot
+class AdapterSnapshot(AdapterSlot):
+    """The adapter in training as it was when this was taken."""
+
+    def __init__(self, model: Any, name: str = _FROZEN) -> None:
+        super().__init__(model, name)
+        self.take()
+
+    def refresh(self, model: Any) -> None:
+        """Take the live adapter's weights as they are now."""
+        self.take()
 
 
-def take_snapshot(model: Any) -> Snapshot:
+class FrozenModel:
+    """A model of its own that nobody trains while it scores: no copy is made."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    @contextmanager
+    def active(self) -> Iterator[Any]:
+        """The model in evaluation mode; its mode is put back afterwards."""
+        training = self.model.training
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            self.model.train(training)
+
+
+Snapshot = ModuleSnapshot | AdapterSlot | FrozenModel
+
+
+def take_snapshot(model: Any) -> ModuleSnapshot | AdapterSnapshot:
     """A frozen copy of the policy in whichever form costs least memory."""
     return AdapterSnapshot(model) if hasattr(model, "peft_config") else ModuleSnapshot(model)

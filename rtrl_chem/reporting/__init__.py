@@ -1,1 +1,1 @@
-"""What was found or done, for a reader: pages that work offline, plots, drawings of molecules."""
+"""What was found or left behind, for people: lists, comparisons, reports, pages that work offline."""

@@ -1,26 +1,31 @@
 """The round-trip reward: verdicts gate, terms add up, every sample keeps the reason for its score.
 
-R(x, y) = w_likelihood * L(x | y) + w_format * F(y)   (arXiv 2510.01527, Eq. 10, with alpha = w_format)
+R(x, y) = sum over terms of weight * value(x, y)   (arXiv 2510.01527, Eq. 10: likelihood, and format with weight alpha)
 
-for an output with the verdict OK. Any other verdict earns the floor of L and no F: an empty, cut-off, invalid, copied
-or leaking output must never be worth more than an honest wrong one.
+for an output with the verdict OK. With any other verdict each term gives its floor, the least it can give: an empty,
+cut-off, invalid, copied or leaking output must never be worth more than an honest wrong one. A term that has no word on
+a source (no label, say) is left out of the sum for all of its outputs.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rtrl_chem.config import FormatReward, LikelihoodReward, Rewards
+from rtrl_chem.config import Rewards
 from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
-from rtrl_chem.rewards.format import format_reward
-from rtrl_chem.rewards.likelihood import likelihood_reward
+from rtrl_chem.rewards.degenerate import measure_degenerate
+from rtrl_chem.rewards.registry import WeightedTerm, build_terms
+from rtrl_chem.rewards.terms import Batch, Term
 from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["Judged", "RoundTripReward", "Stopwatch"]
+__all__ = ["Judged", "RoundTripReward", "Stopwatch", "summary"]
+
+Column = list[float | None]
 
 
 @dataclass
@@ -36,33 +41,49 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Judged:
-    """One sample and all its reward is made of. `evidence` is the text a verdict rests on, such as a leak; `nats` and
-    `tokens` are None where it was not reverse-scored."""
+    """One sample and all its reward is made of.
 
+    `evidence` is the text a verdict rests on, such as a leak. `components` are the terms' values before weights, None
+    where a term was left out. `nats` and `tokens` are log p(x | y) and what it runs over, None where no term asked for
+    it or the output failed a gate.
+    """
+
+    direction: Direction
     source: str
     output: str
     completion: str
+    target: str | None
     reward: float
     verdict: Verdict
     evidence: str
-    likelihood: float
-    format: float
-    nats: float | None
-    tokens: int | None
+    components: dict[str, float | None]
+    nats: float | None = None
+    tokens: int | None = None
+
+    @property
+    def counted(self) -> bool:
+        """Whether any term had a word on the sample; if none had, the reward of 0 says nothing."""
+        return any(value is not None for value in self.components.values())
 
 
 class RoundTripReward:
-    """The callable TRL asks for rewards. Batched: one pass through RDKit, one through the reverse model."""
+    """The callable TRL asks for rewards. Batched: one pass through RDKit, then each term on what passed the gates."""
 
     __name__ = "round_trip"
 
-    def __init__(self, codec: Codec, direction: Direction, reverse: ReverseModel, rewards: Rewards) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        direction: Direction,
+        reverse: ReverseModel,
+        rewards: Rewards,
+        ungated: Collection[str] = (),
+    ) -> None:
         self.codec = codec
         self.direction = direction
         self.reverse = reverse
-        # A term that the config leaves out is off.
-        self.likelihood = rewards.get("likelihood", LikelihoodReward(weight=0.0))
-        self.format = rewards.get("format", FormatReward(weight=0.0))
+        self.terms = build_terms(rewards)
+        self.passing = {Verdict.OK, *map(Verdict, ungated)}
         self.stopwatch = Stopwatch()
         self._undrained: list[Judged] = []
 
@@ -71,65 +92,105 @@ class RoundTripReward:
         judged, self._undrained = self._undrained, []
         return judged
 
-    def judge(self, sources: list[str], answers: list[Answer]) -> list[Judged]:
-        """Reward, verdict and components of each (source, answer)."""
-        start = time.perf_counter()
-        domain = self.codec.task.output(self.direction)
-        judgements = judge_batch(self.codec.task, self.direction, sources, answers)
-        formats = [format_reward(domain, answer.text) for answer in answers]
-        self.stopwatch.add("chemistry", start)
-        scores = self._scores(sources, answers, [one.verdict for one in judgements])
-        rows = zip(sources, answers, judgements, formats, scores, strict=True)
-        return [self._judged(*row) for row in rows]
+    def judge(
+        self, sources: list[str], answers: list[Answer], targets: Sequence[str | None] | None = None
+    ) -> list[Judged]:
+        """Reward, verdict and components of each (source, answer); `targets` are the labels, None where there is none.
 
-    def _scores(self, sources: list[str], answers: list[Answer], verdicts: list[Verdict]) -> list[Score | None]:
+        RewardError where a user's term fails.
+        """
         start = time.perf_counter()
-        scored = self.likelihood.weight > 0
-        wanted = [i for i, verdict in enumerate(verdicts) if scored and verdict is Verdict.OK]
-        found = self.reverse.log_likelihood([sources[i] for i in wanted], [answers[i].text for i in wanted])
-        scores: list[Score | None] = [None] * len(sources)
-        for i, score in zip(wanted, found, strict=True):
-            scores[i] = score
-        self.stopwatch.add("reverse scoring", start)
-        return scores
+        judgements = judge_batch(self.codec.task, self.direction, sources, answers)
+        self.stopwatch.add("verdicts", start)
+        outputs = tuple(answer.text for answer in answers)
+        labels = tuple(targets) if targets is not None else (None,) * len(sources)
+        samples = Batch(self.codec.task, self.direction, tuple(sources), outputs, labels, self.reverse)
+        passed = [i for i, one in enumerate(judgements) if one.verdict in self.passing]
+        batch = samples.take(passed)
+        columns = {one.name: self._timed(one, samples, batch, passed) for one in self.terms}
+        scores = dict(zip(passed, batch.scores, strict=True)) if batch.was_scored else {}
+        return [
+            self._judged(samples, i, answers[i].completion, judgements[i], columns, scores.get(i))
+            for i in range(len(samples))
+        ]
+
+    def _timed(self, one: WeightedTerm, samples: Batch, batch: Batch, passed: list[int]) -> Column:
+        start = time.perf_counter()
+        values = _values(one.term, samples, batch, passed)
+        self.stopwatch.add(f"reward {one.name}", start)
+        return values
 
     def _judged(
-        self, source: str, answer: Answer, judgement: Judgement, well_formed: float, score: Score | None
+        self,
+        samples: Batch,
+        row: int,
+        completion: str,
+        judgement: Judgement,
+        columns: dict[str, Column],
+        score: Score | None,
     ) -> Judged:
-        likelihood = likelihood_reward(score, self.likelihood.form, self.likelihood.normalize)
-        well_formed = well_formed if judgement.verdict is Verdict.OK else 0.0
+        components = {name: column[row] for name, column in columns.items()}
         return Judged(
-            source=source,
-            output=answer.text,
-            completion=answer.completion,
-            reward=self.likelihood.weight * likelihood + self.format.weight * well_formed,
+            direction=self.direction,
+            source=samples.sources[row],
+            output=samples.outputs[row],
+            completion=completion,
+            target=samples.targets[row],
+            reward=sum(one.weight * (components[one.name] or 0.0) for one in self.terms),
             verdict=judgement.verdict,
             evidence=judgement.evidence,
-            likelihood=likelihood,
-            format=well_formed,
+            components=components,
             nats=score.nats if score else None,
             tokens=score.tokens if score else None,
         )
 
-    def __call__(self, *, completion_ids: list[list[int]], source: list[str], **trl: Any) -> list[float]:
+    def _degenerate(self, judged: list[Judged]) -> dict[str, float]:
+        """What the rates of the verdicts do not say."""
+        found = asdict(measure_degenerate(judged, self.codec.task.output(self.direction).is_structure))
+        return {f"degenerate/{name}": value for name, value in found.items() if name not in ("empty", "truncated")}
+
+    def __call__(
+        self,
+        *,
+        completion_ids: list[list[int]],
+        source: list[str],
+        target: list[str | None] | None = None,
+        **trl: Any,
+    ) -> list[float]:
         """TRL's interface: one reward per completion; components and verdicts go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
-        judged = self.judge(source, answers)
+        judged = self.judge(source, answers, target)
         self._undrained += judged
         log_metric = trl.get("log_metric")
         if log_metric:
-            for name, value in summary(judged).items():
+            for name, value in (summary(judged) | self._degenerate(judged)).items():
                 log_metric(name, value)
         return [one.reward for one in judged]
 
 
+def _values(term: Term, samples: Batch, batch: Batch, passed: list[int]) -> Column:
+    """The term's value of every sample: what it says of those that passed the gates (`batch`; `passed` are their
+    numbers), of the others its floor; None for all samples of a source that it leaves out."""
+    asked = [i for i, target in enumerate(batch.targets) if target is not None or not term.needs_target]
+    said = term(batch.take(asked)) if asked else []
+    values = {passed[i]: value for i, value in zip(asked, said, strict=True)}
+    left_out = {samples.sources[row] for row, value in values.items() if value is None}
+
+    def gated(row: int) -> float | None:
+        unlabelled = term.needs_target and samples.targets[row] is None
+        return None if unlabelled or samples.sources[row] in left_out else term.floor
+
+    return [values[row] if row in values else gated(row) for row in range(len(samples))]
+
+
 def summary(judged: list[Judged]) -> dict[str, float]:
-    """Means over a batch: reward components, the rate of each verdict, distinct outputs per source."""
+    """Means over a batch: each component where it was not left out, the rate of each verdict, distinct outputs per
+    source."""
     n = len(judged)
-    rates = {f"verdict/{v.value}": sum(one.verdict is v for one in judged) / n for v in Verdict}
+    found = {f"verdict/{v.value}": sum(one.verdict is v for one in judged) / n for v in Verdict}
+    for name in judged[0].components if judged else ():
+        values = [value for one in judged if (value := one.components[name]) is not None]
+        if values:
+            found[f"reward/{name}"] = sum(values) / len(values)
     groups = len({one.source for one in judged})
-    return rates | {
-        "reward/likelihood": sum(one.likelihood for one in judged) / n,
-        "reward/format": sum(one.format for one in judged) / n,
-        "distinct_outputs": len({(one.source, one.output) for one in judged}) / groups,
-    }
+    return found | {"distinct_outputs": len({(one.source, one.output) for one in judged}) / groups}

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from rtrl_chem.chem.molecule import parse
+from rtrl_chem.rewards.options import FormatReward
+from rtrl_chem.rewards.terms import Batch
 from rtrl_chem.tasks.base import Domain
 
-__all__ = ["format_reward"]
+__all__ = ["Format", "format_reward"]
 
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
@@ -32,3 +37,16 @@ def _balanced(text: str) -> bool:
         elif character in _PAIRS and (not stack or stack.pop() != _PAIRS[character]):
             return False
     return not stack
+
+
+@dataclass(frozen=True)
+class Format:
+    """F(y) of each output."""
+
+    options: FormatReward
+    floor: ClassVar[float] = 0.0
+    needs_target: ClassVar[bool] = False
+
+    def __call__(self, batch: Batch) -> list[float]:
+        """1.0 or 0.0 for each output."""
+        return [format_reward(batch.output_domain, output) for output in batch.outputs]

@@ -138,6 +138,11 @@ class Domain:
         return f"SMILES of the {self.name}" if self.is_structure else self.name
 
     @property
+    def is_name(self) -> bool:
+        """Whether items are IUPAC names, which OPSIN can read: told by the tag, in a task of one's own as well."""
+        return not self.is_structure and self.tag.upper() == "IUPAC"
+
+    @property
     def metric_family(self) -> Literal["structure", "phrase", "prose"]:
         """How outputs are measured: exact match by the task's equality, by string, or by text metrics."""
         if self.is_structure:

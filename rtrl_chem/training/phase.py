@@ -1,38 +1,83 @@
-"""What a phase is, and what comes out of one."""
+"""What a phase is, which phases a config asks for, and what comes out of one."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from rtrl_chem.config import Config
+from rtrl_chem.data.order import draw
+from rtrl_chem.data.pool import Pool
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["Phase", "PhaseResult", "derive_seed", "next_sources", "plan"]
+__all__ = ["Kind", "Phase", "PhaseResult", "derive_seed", "next_sources", "plan"]
+
+BOTH = (Direction.FORWARD, Direction.REVERSE)
+
+
+class Kind(str, Enum):
+    """How a phase learns."""
+
+    RL = "rl"  # from rewards, by the config's algorithm
+    SFT = "sft"  # from labelled pairs
+    SYNTHETIC = "synthetic"  # from pairs that the policy or a rule made
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One direction trained for `steps` optimizer steps against one snapshot.
+    """One or both directions trained for `steps` optimizer steps against one snapshot.
 
-    `turn` counts the earlier phases of this direction; `first_step` is where the phase begins on the run's step axis.
+    `round` is None before the first round (a warm-up). `turn` counts the earlier phases of this kind and direction;
+    `first_step` is where the phase begins on the run's step axis.
     """
 
     index: int
-    round: int
-    direction: Direction
+    round: int | None
+    directions: tuple[Direction, ...]
     turn: int
     steps: int
     first_step: int
     seed: int
+    kind: Kind = Kind.RL
+
+    @property
+    def direction(self) -> Direction:
+        """The direction of a phase that has one; of both, see `along`. ValueError if it has two."""
+        (only,) = self.directions
+        return only
+
+    @property
+    def way(self) -> str:
+        """forward, reverse, or joint where both are trained at once."""
+        return str(self.directions[0]) if len(self.directions) == 1 else "joint"
+
+    @property
+    def stage(self) -> str:
+        """What is measured as a whole when its last phase is done: round-00, ...; warm-up before them."""
+        return "warm-up" if self.round is None else f"round-{self.round:02d}"
+
+    @property
+    def round_name(self) -> str:
+        """The number of the round as a user counts, from 1; "warm-up" before the first."""
+        return "warm-up" if self.round is None else str(self.round + 1)
+
+    def along(self, direction: Direction) -> Phase:
+        """One direction of this phase."""
+        seed = self.seed if self.directions == (direction,) else derive_seed(self.seed, direction)
+        return replace(self, directions=(direction,), seed=seed)
 
     def folder(self, run: Path) -> Path:
-        """rounds/00-forward, ..."""
-        return run / "rounds" / f"{self.round:02d}-{self.direction}"
+        """rounds/00-forward, ..., rounds/warm-up."""
+        if self.round is not None:
+            return run / "rounds" / f"{self.round:02d}-{self.way}"
+        return run / "rounds" / ("warm-up" if len(self.directions) == 2 else f"warm-up-{self.way}")
 
 
 @dataclass(frozen=True)
@@ -55,29 +100,46 @@ def derive_seed(base: int, *words: object) -> int:
 
 
 def plan(config: Config) -> list[Phase]:
-    """Every phase of a run in order: round by round, each direction in the order the config gives."""
+    """Every phase of a run in order: a warm-up where the config asks for one, then round by round."""
     phases: list[Phase] = []
-    for number in range(config.rounds):
-        for direction in map(Direction, config.directions):
-            index = len(phases)
-            seed = derive_seed(config.seed, number, direction)
-            phases.append(
-                Phase(index, number, direction, number, config.steps_per_phase, index * config.steps_per_phase, seed)
-            )
+    first_step = 0
+    for phase in _phases(config):
+        phases.append(replace(phase, index=len(phases), first_step=first_step))
+        first_step += phase.steps
     return phases
 
 
-def next_sources(pool: Sequence[str], count: int, turn: int, seed: int) -> list[str]:
+def _phases(config: Config) -> Iterator[Phase]:
+    """The phases in order, without their places on the run's axes."""
+    together = config.models == "shared"
+    if steps := config.warm_up_steps:
+        for way in [BOTH] if together else [(direction,) for direction in BOTH]:
+            words = ("warm-up",) if together else ("warm-up", *way)
+            yield Phase(0, None, way, 0, steps, 0, derive_seed(config.seed, *words), Kind.SFT)
+    for number in range(config.rounds):
+        if config.schedule == "joint":
+            yield from _turns(config, number, config.directions)
+        else:
+            for direction in config.directions:
+                yield from _turns(config, number, (direction,))
+
+
+def _turns(config: Config, number: int, directions: tuple[Direction, ...]) -> Iterator[Phase]:
+    """What one or both directions do in a round: learn from pairs that the policy makes, then what all runs do."""
+    steps = config.steps_per_phase
+    for direction in directions:
+        if direction in config.synthetic_directions:
+            seed = derive_seed(config.seed, number, direction, Kind.SYNTHETIC)
+            own = config.synthetic.steps or steps
+            yield Phase(0, number, (direction,), number, own, 0, seed, Kind.SYNTHETIC)
+    if config.trains_by_algorithm:
+        seed = derive_seed(config.seed, number, directions[0] if len(directions) == 1 else "joint")
+        kind = Kind.SFT if config.algorithm == "sft" else Kind.RL
+        yield Phase(0, number, directions, number, steps, 0, seed, kind)
+
+
+def next_sources(pool: Pool[Any], count: int, turn: int, seed: int, turns: int | None = None) -> list[Any]:
     """`count` sources for the `turn`-th phase of a direction: the run walks through one shuffle of the pool after
-    another, so no source comes twice before all have come once."""
-    if not pool:
-        raise ValueError("the pool of sources is empty")
-    start = turn * count
-    wanted: list[str] = []
-    lap, position = divmod(start, len(pool))
-    while len(wanted) < count:
-        order = np.random.default_rng([seed, lap]).permutation(len(pool))
-        taken = order[position : position + count - len(wanted)]
-        wanted += [pool[i] for i in taken]
-        lap, position = lap + 1, 0
-    return wanted
+    another, so no source comes twice before all have come once. With `turns`, the number of such phases in the run,
+    what they take together comes in order of length (`data.curriculum`)."""
+    return draw(pool, turn * count, count, seed, None if turns is None else turns * count)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from transformers import TrainerCallback
 
-from rtrl_chem.training.phase import Phase
+from rtrl_chem.training.phase import Kind, Phase
 from rtrl_chem.training.run_folder import RunFolder
 
 __all__ = ["Display", "StepLog"]
@@ -31,10 +31,16 @@ class Display:
         """One line of the log."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def working(self, text: str) -> AbstractContextManager[Any]:
+        """Show, in a terminal, that the work inside goes on."""
+        free = self.console.is_terminal and self._bar is None  # rich draws one display at a time
+        return self.console.status(text) if free else nullcontext()
+
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
         """Show the phase that is running inside."""
-        title = f"round {phase.round + 1}/{self.rounds} {phase.direction}"
+        title = phase.stage if phase.round is None else f"round {phase.round_name}/{self.rounds}"
+        title += f" {phase.way}" + (" from made pairs" if phase.kind is Kind.SYNTHETIC else "")
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -84,8 +90,9 @@ class StepLog(TrainerCallback):
         if not logs or "train_runtime" in logs or not self.write:
             return
         where = {"step": self.phase.first_step + state.global_step, "round": self.phase.round}
+        which = {"direction": self.phase.way, "phase": str(self.phase.kind)}
         numbers = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
-        self.folder.append_metrics(where | {"direction": str(self.phase.direction)} | numbers)
+        self.folder.append_metrics(where | which | numbers)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the trainer after every optimizer step; the reward shown is the last one logged."""

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from accelerate.utils import gather_object
 
 from rtrl_chem.config import Config
 from rtrl_chem.evaluation.held_out import TrainingItems
-from rtrl_chem.models.policy import Policy, save_policy
+from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.processes import processes
 from rtrl_chem.models.reverse import ReverseModel
-from rtrl_chem.models.snapshot import Snapshot, take_snapshot
-from rtrl_chem.rewards.compose import Judged, RoundTripReward
+from rtrl_chem.passthrough import SAMPLING, trainer_fields
+from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
+from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
+from rtrl_chem.training.checkpoints import drop_checkpoint, save_checkpoint
 from rtrl_chem.training.grpo import run_grpo
-from rtrl_chem.training.phase import Phase, PhaseResult, plan
+from rtrl_chem.training.joint import JointReward, dealt_out
+from rtrl_chem.training.phase import Kind, Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 from rtrl_chem.training.sft import Example, best_of, run_sft
-from rtrl_chem.training.sources import sources_for
+from rtrl_chem.training.sources import NothingWritten, Sources, answers_for, next_pairs, pairs_for, sources_for
+from rtrl_chem.training.synthetic import KEPT, Made, describe, make_pairs, write_made
 
 __all__ = ["Run", "train_rounds"]
 
 Samples = list[tuple[int, Judged]]
+Rewards = dict[Direction, RoundTripReward]
 
 
 @dataclass
@@ -42,87 +46,182 @@ class Run:
     display: Display
 
 
-def train_rounds(run: Run, after_round: Any = None) -> None:
-    """Train every phase that is not done yet. `after_round(number)` is called when all directions of a round are."""
+def train_rounds(run: Run, aftermath: Callable[[Phase, bool], None] = lambda phase, last: None) -> None:
+    """Train every phase that is not done yet, until `run.state.stopped` says why no more.
+
+    `aftermath(phase, last)` is called after each, `last` being whether it was the last phase of a round, or of a
+    warm-up. A run that was killed in it goes on with it.
+    """
     phases = plan(run.config)
-    snapshot: Snapshot | None = None
-    for phase in phases[run.state.phases_done :]:
-        if snapshot is None:
-            snapshot = take_snapshot(run.policy.model)
-        else:
-            snapshot.refresh(run.policy.model)
-        with run.display.phase(phase):
-            result, samples = _run_phase(run, phase, snapshot)
-        _finish(run, phase, result, samples)
-        if after_round and (phase is phases[-1] or phases[phase.index + 1].round != phase.round):
-            after_round(phase.round)
+    for phase in phases[max(run.state.closed, run.state.phases_done - 1) :]:
+        if run.state.stopped:
+            return
+        if phase.index >= run.state.phases_done:
+            with run.display.phase(phase):
+                result, samples = _guarded_phase(run, phase)
+            _finish(run, phase, result, samples)
+        aftermath(phase, phase is phases[-1] or phases[phase.index + 1].stage != phase.stage)
+        run.state.closed = phase.index + 1
+        if processes().is_main_process:
+            run.folder.save_state(run.state)
 
 
-def _run_phase(run: Run, phase: Phase, snapshot: Snapshot) -> tuple[PhaseResult, Samples]:
-    codec, config = run.policy.codec, run.config
-    reverse = ReverseModel(snapshot, codec, phase.direction, config.evaluation.max_batch_tokens)
-    reward = RoundTripReward(codec, phase.direction, reverse, config.rewards)
-    algorithm = {"grpo": _grpo, "sft": _sft, "expert_iteration": _expert_iteration}[config.algorithm]
-    result, samples = algorithm(run, phase, reward)
-    if reverse.requests:
-        repeats = 1 - reverse.scored / reverse.requests
-        run.display.say(f"  reverse model: {reverse.requests:,} scores, {repeats:.0%} of them remembered")
+def _guarded_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
+    """The phase; one that a ruined policy cannot begin is left out where guards are going to look at that policy."""
+    try:
+        return _run_phase(run, phase)
+    except NothingWritten as error:
+        if run.config.guards is None or run.config.guards.on_regression == "ignore":
+            raise
+        run.display.say(f"  {phase.way} is left out: {error}")
+        return PhaseResult(0, 0, 0.0, {}, None, None), []
+
+
+def _run_phase(run: Run, phase: Phase) -> tuple[PhaseResult, Samples]:
+    # Where each direction has a model of its own, a phase trains one direction; the other model is its judge.
+    with run.policy.along(phase.directions[0]) as policy:
+        if phase.kind is Kind.SFT:
+            return _sft(run, phase, policy), []
+        if phase.kind is Kind.SYNTHETIC:
+            return _synthetic(run, phase, policy), []
+        rewards = {direction: _reward(run, phase, direction, policy) for direction in phase.directions}
+        algorithm = _ALGORITHMS[run.config.algorithm]
+        result, samples = algorithm(run, phase, policy, rewards)
+    for reverse in (reward.reverse for reward in rewards.values()):
+        if reverse.requests:
+            repeats = 1 - reverse.scored / reverse.requests
+            run.display.say(f"  reverse model: {reverse.requests:,} scores, {repeats:.0%} of them remembered")
     return result, samples
 
 
-def _grpo(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
+def _reward(run: Run, phase: Phase, direction: Direction, policy: Policy) -> RoundTripReward:
+    judge = run.policy.judge(direction)
+    batch, longest = run.config.evaluation.max_batch_tokens, run.config.max_new_tokens
+    reverse = ReverseModel(judge.snapshot, judge.codec, direction, batch, longest, phase.seed)
+    return RoundTripReward(policy.codec, direction, reverse, run.config.rewards, run.config.ungated)
+
+
+def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[PhaseResult, Samples]:
     arguments = grpo_arguments(run.config, phase, phase.folder(run.folder.path))
-    sources = _sources(run, phase, sources_per_phase(arguments), reward)
-    return run_grpo(run.policy, reward, arguments, sources, [_log(run, phase)])
-
-
-def _sft(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
-    pairs = run.items.pairs
-    swapped = phase.direction is Direction.REVERSE
-    examples = [Example(phase.direction, *(pair[::-1] if swapped else pair)) for pair in pairs]
-    arguments = sft_arguments(run.config, phase, phase.folder(run.folder.path), phase.steps)
-    return run_sft(run.policy, examples, arguments, [_log(run, phase)]), []
-
-
-def _expert_iteration(run: Run, phase: Phase, reward: RoundTripReward) -> tuple[PhaseResult, Samples]:
-    """Sample for as many sources as the phase's steps can learn from, keep the best of each, learn them in one pass."""
-    sampling, config = _split_sampling(run.config)
-    n = sampling.get("num_generations", 8)
-    arguments = sft_arguments(config, phase, phase.folder(run.folder.path))
-    count = phase.steps * samples_per_step(arguments)
-    sources = list(dict.fromkeys(_sources(run, phase, count, reward)))
-    best, judged = best_of(
-        run.policy,
+    ways = dealt_out(sources_per_phase(arguments), phase.directions)
+    found = {way: _sources(run, phase.along(way), ways.count(way), rewards[way]) for way in phase.directions}
+    rows = {way: iter(zip(one.items, one.targets, strict=True)) for way, one in found.items()}
+    sources, targets = zip(*(next(rows[way]) for way in ways), strict=True)
+    weight = run.config.sft_weight
+    reward = JointReward(rewards) if len(rewards) > 1 else rewards[phase.direction]
+    return run_grpo(
+        policy,
         reward,
-        sources,
-        phase.seed,
-        max_new_tokens=run.config.max_new_tokens,
-        max_batch_tokens=run.config.evaluation.max_batch_tokens,
-        num_samples=n,
-        temperature=sampling.get("temperature", 1.0),
+        arguments,
+        list(sources),
+        [_log(run, phase)],
+        targets,
+        ways,
+        start=run.policy.start(phase.directions[0], run.config.needs_start),
+        sft_examples=_labelled(run, phase, len(sources)) if weight else (),
+        sft_weight=weight,
     )
-    run.display.say(f"  kept the best of {n} for {len(best):,} of {len(sources):,} sources")
-    examples = [Example(phase.direction, one.source, one.output) for one in best]
-    result = run_sft(run.policy, examples, arguments, [_log(run, phase)])
-    parts = dict(reward.stopwatch.seconds)
+
+
+def _sft(run: Run, phase: Phase, policy: Policy) -> PhaseResult:
+    """SFT on the labelled pairs: the phase of a warm-up, or of algorithm: sft."""
+    config = run.config if phase.round is not None else _sft_config(run.config, run.config.supervised.trainer)
+    arguments = sft_arguments(config, phase, phase.folder(run.folder.path), phase.steps)
+    examples = _labelled(run, phase, phase.steps * samples_per_step(arguments))
+    return run_sft(policy, examples, arguments, [_log(run, phase)])
+
+
+def _labelled(run: Run, phase: Phase, count: int) -> list[Example]:
+    """The labelled pairs, along each direction of a phase, for `count` of them to be learned."""
+    return [
+        Example(way, source, answer)
+        for way in phase.directions
+        for source, answer in pairs_for(run.config, run.items, phase.along(way), count)
+    ]
+
+
+def _synthetic(run: Run, phase: Phase, policy: Policy) -> PhaseResult:
+    """Make as many pairs as the phase's steps can learn from, learn those that pass the filters in one pass."""
+    config, own = run.config, run.config.synthetic
+    arguments = sft_arguments(_sft_config(config, own.trainer), phase, phase.folder(run.folder.path))
+    count = phase.steps * samples_per_step(arguments)
+    by_rule = round(count * own.pairs_weight / (1 + own.pairs_weight)) if config.has_answers(phase.direction) else count
+    made, stopwatch = [], Stopwatch()
+    if wanted := -(-(count - by_rule) // max(1, own.samples)):
+        answers = answers_for(run.config, run.items, phase, wanted)
+        made = make_pairs(run.policy, config, phase.direction, answers, phase.seed, stopwatch)
+        run.display.say(f"round {phase.round_name} {phase.direction}: {describe(made)}")
+    if by_rule:
+        pairs = next_pairs(config, run.items, phase, by_rule)
+        made += [Made(phase.direction, source, answer, "data.pairs") for source, answer in pairs]
+        run.display.say(f"round {phase.round_name} {phase.direction}: {by_rule:,} pairs of the data")
+    if processes().is_main_process:
+        write_made(phase.folder(run.folder.path) / "synthetic.parquet", made)
+    examples = [Example(one.direction, one.source, one.answer) for one in made if one.reason == KEPT][:count]
+    result = run_sft(policy, examples, arguments, [_log(run, phase)])
+    parts = dict(stopwatch.seconds)
+    return replace(result, samples=len(made), seconds=result.seconds + sum(parts.values()), parts=parts)
+
+
+def _expert_iteration(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[PhaseResult, Samples]:
+    """Sample for as many sources as the phase's steps can learn from, keep the best of each, learn them in one pass."""
+    arguments = sft_arguments(_sft_config(run.config, {}), phase, phase.folder(run.folder.path))
+    ways = dealt_out(phase.steps * samples_per_step(arguments), phase.directions)
+    examples: list[Example] = []
+    judged: list[Judged] = []
+    parts: dict[str, float] = {}
+    for way, reward in rewards.items():
+        best, samples = _best(run, phase.along(way), policy, reward, ways.count(way))
+        examples += [Example(way, one.source, one.output) for one in best]
+        judged += samples
+        for part, seconds in reward.stopwatch.seconds.items():
+            parts[part] = parts.get(part, 0.0) + seconds
+    result = run_sft(policy, examples, arguments, [_log(run, phase)])
     result = replace(result, samples=len(judged), seconds=result.seconds + sum(parts.values()), parts=parts)
     share = processes().process_index, processes().num_processes
     return result, [(0, one) for one in judged[share[0] :: share[1]]]
 
 
-def _split_sampling(config: Config) -> tuple[dict[str, Any], Config]:
-    """The sampling fields of `trainer`, and a config whose `trainer` is without them."""
-    from rtrl_chem.passthrough import SAMPLING
-
-    sampling = {key: value for key, value in config.trainer.items() if key in SAMPLING}
-    rest = {key: value for key, value in config.trainer.items() if key not in SAMPLING}
-    return sampling, config.model_copy(update={"trainer": rest})
+_ALGORITHMS = {"grpo": _grpo, "rloo": _grpo, "ppo": _grpo, "expert_iteration": _expert_iteration}
 
 
-def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> list[str]:
-    found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
-    run.display.say(f"round {phase.round + 1} {phase.direction}: {count:,} sources, {found.origin}")
-    return found.items
+def _best(
+    run: Run, phase: Phase, policy: Policy, reward: RoundTripReward, count: int
+) -> tuple[list[Judged], list[Judged]]:
+    """(the best sample of each of `count` sources, all samples), in one direction."""
+    sampling = {key: value for key, value in run.config.trainer.items() if key in SAMPLING}
+    n = sampling.get("num_generations", 8)
+    found = _sources(run, phase, count, reward)
+    targets = dict(zip(found.items, found.targets, strict=True))
+    best, judged = best_of(
+        policy,
+        reward,
+        list(targets),
+        phase.seed,
+        list(targets.values()),
+        max_new_tokens=run.config.max_new_tokens,
+        max_batch_tokens=run.config.evaluation.max_batch_tokens,
+        num_samples=n,
+        temperature=sampling.get("temperature", 1.0),
+    )
+    run.display.say(f"  kept the best of {n} for {len(best):,} of {len(targets):,} sources")
+    return best, judged
+
+
+def _sft_config(config: Config, own: dict[str, Any]) -> Config:
+    """A config whose `trainer` holds what SFTConfig takes of the run's, under the fields of a section of its own."""
+    fields = set(trainer_fields("sft"))
+    if config.algorithm not in ("sft", "expert_iteration"):
+        fields -= {"loss_type"}  # the only field of both trainers that means another thing in each
+    shared = {key: value for key, value in config.trainer.items() if key in fields}
+    return config.model_copy(update={"trainer": shared | own})
+
+
+def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> Sources:
+    with run.display.working("choosing sources"):
+        found = sources_for(run.policy, run.config, run.items, phase, count, reward.reverse)
+    run.display.say(f"round {phase.round_name} {phase.direction}: {count:,} sources, {found.origin}")
+    return found
 
 
 def _log(run: Run, phase: Phase) -> StepLog:
@@ -134,28 +233,38 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
     everyone = sorted(gather_object(samples), key=lambda row: row[0])
     folder = phase.folder(run.folder.path)
     checkpoint = folder / f"checkpoint-{phase.first_step + phase.steps}"
+    earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
+    run.state.phases_done = phase.index + 1
+    named: dict[str, Any] = {
+        "round": phase.round,
+        "direction": phase.way,
+        "kind": str(phase.kind),
+        "samples_kept": len(everyone),
+        "degenerate": _degenerate(run, phase, [one for _, one in everyone]),
+    }
+    run.state.phases.append(named | asdict(result))
     if processes().is_main_process:
         if everyone:
             write_completions(folder / "completions.parquet", everyone)
-        _save_checkpoint(run.policy, checkpoint)
-        earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
-        run.state.phases_done = phase.index + 1
-        named = {"round": phase.round, "direction": str(phase.direction), "samples_kept": len(everyone)}
-        run.state.phases.append(named | asdict(result))
+        save_checkpoint(run.policy, checkpoint)
         run.folder.save_state(run.state)
-        if earlier:
-            shutil.rmtree(run.folder.path / earlier, ignore_errors=True)
+        if earlier and earlier != run.state.good:
+            drop_checkpoint(run.folder.path / earlier)
     processes().wait_for_everyone()
     change = ""
-    if result.reward_first is not None:
-        change = f", reward {result.reward_first:.3f} -> {result.reward_last:.3f}"
+    if result.reward_first is not None and result.reward_last is not None:
+        if phase.kind is Kind.RL and run.config.algorithm != "expert_iteration":
+            change = f", reward {result.reward_first:.3f} -> {result.reward_last:.3f}"
+        else:
+            change = f", loss {-result.reward_first:.3f} -> {-result.reward_last:.3f}"
     run.display.say(f"  {result.steps} steps in {result.seconds:.0f} s{change}")
 
 
-def _save_checkpoint(policy: Policy, folder: Path) -> None:
-    """Under a temporary name first: a folder with the final name is complete."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    save_policy(policy, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+def _degenerate(run: Run, phase: Phase, samples: list[Judged]) -> dict[str, dict[str, float]]:
+    """How degenerate the phase's outputs are, by direction."""
+    found = {}
+    for way in phase.directions:
+        structures = run.policy.codec.task.output(way).is_structure
+        if own := [one for one in samples if one.direction is way]:
+            found[str(way)] = asdict(measure_degenerate(own, structures))
+    return found

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from transformers import set_seed
 
-from rtrl_chem.config import Config
+from rtrl_chem.config import CORPUS_KEYS, Config
 from rtrl_chem.data import Corpus, Pairs, Reject, write_rejects
+from rtrl_chem.data.prepared import is_prepared, open_prepared
+from rtrl_chem.errors import ResumeError
 from rtrl_chem.evaluation import round_trip
-from rtrl_chem.evaluation.held_out import HeldOut, TrainingItems, build_held_out, read_training_items
+from rtrl_chem.evaluation.held_out import (
+    HeldOut,
+    TrainingItems,
+    build_held_out,
+    build_validation,
+    read_training_items,
+)
+from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
 from rtrl_chem.evaluation.summary import GUARD, summarise, table
 from rtrl_chem.models.policy import load_policy, save_policy
 from rtrl_chem.models.processes import calm_libraries, processes
+from rtrl_chem.reporting.hack_report import write_hack_report
 from rtrl_chem.tasks import Task, load_task
+from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.model_card import model_card
-from rtrl_chem.training.phase import derive_seed, plan
+from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
@@ -33,47 +46,94 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
     folder = RunFolder(Path(config.output_dir))
     if main:
         folder.check(config, resume=resume, overwrite=overwrite)
-    display = Display(len(plan(config)) * config.steps_per_phase, config.rounds, visible=main and not quiet)
+    phases = plan(config)
+    display = Display(sum(phase.steps for phase in phases), config.rounds, visible=main and not quiet)
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
-    held_out, items, rejects = _read_data(config, task, display)
+    data = _read_data(config, task, display)
     earlier = folder.state() if resume else State()
+    if not earlier.phases_done:
+        earlier = State(corpora=_fingerprints(config))  # nothing is kept of a run without one finished phase
+    _check_corpora(config, earlier)
     checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     if config.evaluation.guard:
         load_guard(config.evaluation.guard)  # before hours of training, not after them
-    policy = load_policy(config.model, task, checkpoint)
+    policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
     processes().wait_for_everyone()
     if main:
-        folder.open(config, earlier)
-        write_rejects(rejects, folder.path / "rejects.jsonl")
+        folder.open(config, earlier, sum(phase.steps for phase in phases[: earlier.phases_done]))
+        write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
-    _measure_and_train(Run(config, policy, items, folder, earlier, display), held_out, task)
+    _measure_and_train(Run(config, policy, data.items, folder, earlier, display), data, task)
 
 
-def _read_data(config: Config, task: Task, display: Display) -> tuple[HeldOut, TrainingItems, list[Reject]]:
-    """Held-out and training items, a line for the log about each file, and the rows that were set aside."""
+def _fingerprints(config: Config) -> dict[str, str]:
+    """Those of the prepared corpora that the run draws from, by path."""
+    paths = [one.path for key in CORPUS_KEYS for one in config.data.corpora(key) if is_prepared(one.path)]
+    return {path: open_prepared(path).fingerprint() for path in paths}
+
+
+def _check_corpora(config: Config, earlier: State) -> None:
+    """ResumeError if a corpus is no longer what the run began with: its order would be another."""
+    for path, fingerprint in _fingerprints(config).items():
+        if earlier.corpora.get(path) != fingerprint:
+            raise ResumeError(
+                f"--resume: {path} was prepared anew after the run was started; restore it or start a new run"
+            )
+
+
+class _Data(NamedTuple):
+    """Items to train on, those of the final table, those on which the guards decide, and the rows set aside."""
+
+    items: TrainingItems
+    held_out: HeldOut
+    validation: HeldOut | None
+    rejects: list[Reject]
+
+
+def _read_data(config: Config, task: Task, display: Display) -> _Data:
+    """Everything a run reads, with a line for the log about each file."""
     rejects: list[Reject] = []
 
     def on_read(found: Corpus | Pairs) -> None:
         display.say(found.summary())
         rejects.extend(found.rejects)
 
-    held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
-    _say_data(display, items, held_out)
-    return held_out, items, rejects
+    with display.working("reading data"):
+        held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
+        validation = None
+        if config.guards is not None:
+            validation, items = build_validation(config, task, items, held_out)
+    display.say(f"held out for measuring: {held_out.origin}")
+    if validation is not None:
+        display.say(f"held out for the guards: {validation.origin}")
+    if items.excluded:
+        display.say(f"left out of training because they are held out: {items.excluded:,}")
+    return _Data(items, held_out, validation, rejects)
 
 
-def _measure_and_train(run: Run, held_out: HeldOut, task: Task) -> None:
+def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     config, folder, display = run.config, run.folder, run.display
+    held_out = data.held_out
     evaluations = folder.path / "evaluation"
     if config.evaluation.before and run.state.phases_done == 0:
+        display.say("measuring before training, which begins after that (evaluation.before: false leaves it out)")
         _measure(run, held_out, evaluations / "before", "before training")
-    every = config.evaluation.every_round
-    train_rounds(
-        run,
-        lambda n: _measure(run, held_out, evaluations / f"round-{n:02d}", f"after round {n + 1}") if every else None,
-    )
+    guard = None
+    if data.validation is not None:
+        guard = Guard(run, data.validation, partial(_measure, run))
+        guard.start()
+
+    def aftermath(phase: Phase, last: bool) -> None:
+        if guard is not None:
+            guard.after_phase(phase)
+        if last and config.evaluation.every_round and phase.round is not None and not run.state.stopped:
+            _measure(run, held_out, evaluations / phase.stage, f"after round {phase.round_name}")
+        if last and guard is not None and not run.state.stopped:
+            guard.after_stage(phase)
+
+    train_rounds(run, aftermath)
     _measure(run, held_out, evaluations / "after", "after training")
     if not processes().is_main_process:
         return
@@ -92,24 +152,49 @@ def _measure_and_train(run: Run, held_out: HeldOut, task: Task) -> None:
             seed=config.seed,
         )
         display.console.print(table(summary))
-    (folder.path / "model" / "README.md").write_text(model_card(config, summary), encoding="utf8")
+    (folder.path / "model" / "README.md").write_text(model_card(config, summary, _notes(run.state)), encoding="utf8")
+    _report_hacks(run, task)
     display.say(_time_shares(run.state))
+    for note in _notes(run.state):
+        display.say(note)
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
 
 
-def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> None:
-    """Measure the policy. Every process generates, only the main one writes."""
+def _report_hacks(run: Run, task: Task) -> None:
+    done = plan(run.config)[: run.state.phases_done]
+    names = list(dict.fromkeys(phase.folder(run.folder.path).name for phase in done))
+    report = write_hack_report(run.folder.path, names, task, opsin_referee(run.config.evaluation.referee))
+    if report is not None:
+        n = len(report.suspects)
+        run.display.say(f"hack_report.md: verdicts over time, and the {n} most rewarded outputs that look suspicious")
+
+
+def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, float]:
+    """Measure the policy. Every process generates; the main one writes and gets the values by key: "forward/rtc"."""
+    values: dict[str, float] = {}
     with progress_bar(run.display.console) as on_progress:
-        round_trip.evaluate(run.policy, run.config, held_out, out, on_progress)
+        for direction, metrics in round_trip.evaluate(run.policy, run.config, held_out, out, on_progress).items():
+            values |= {f"{direction}/{name}": found.value for name, found in metrics.values.items()}
         if guard := run.config.evaluation.guard:
-            measure_guard(load_guard(guard), run.policy.model, run.policy.codec, out / GUARD, on_progress=on_progress)
+            for direction, own in run.policy.folders(out / GUARD).items():
+                with run.policy.along(direction) as one:
+                    parts = measure_guard(load_guard(guard), one.model, one.codec, own, on_progress=on_progress)
+                for part, guarded in parts.items():
+                    where = (own / part).relative_to(out).as_posix()
+                    values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
     run.display.say(f"measured {when}")
+    return values
 
 
-def _say_data(display: Display, items: TrainingItems, held_out: HeldOut) -> None:
-    display.say(f"held out for measuring: {held_out.origin}")
-    if items.excluded:
-        display.say(f"left out of training because they are held out: {items.excluded:,}")
+def _notes(state: State) -> list[str]:
+    """What the guards did, in sentences."""
+    notes = []
+    back = [one["stage"] for one in state.stages if not one["kept"]]
+    if back:
+        notes.append(f"Taken back by the guards: {', '.join(back)} of {len(state.stages) - 1} measured.")
+    if state.stopped:
+        notes.append(f"Stopped early: {state.stopped}.")
+    return notes
 
 
 def _time_shares(state: State) -> str:

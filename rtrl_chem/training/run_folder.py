@@ -24,7 +24,7 @@ from rtrl_chem.config import Config, dump_config, load_config
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 
-__all__ = ["RunFolder", "State", "write_completions"]
+__all__ = ["RunFolder", "State", "write_completions", "write_table"]
 
 PACKAGES = ("rtrl-chem", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "rdkit", "numpy")
 CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
@@ -32,12 +32,22 @@ CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
 
 @dataclass
 class State:
-    """How far a run has come: finished phases, the checkpoint to go on from, and what each phase did."""
+    """How far a run has come: finished phases, the checkpoint to go on from, what each phase did, and the fingerprints
+    of the prepared corpora it draws from.
+
+    `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
+    `good` is the checkpoint that they go back to, `stopped` why they ended the run.
+    """
 
     phases_done: int = 0
     checkpoint: str | None = None
     finished: bool = False
     phases: list[dict[str, Any]] = field(default_factory=list)
+    corpora: dict[str, str] = field(default_factory=dict)
+    closed: int = 0
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    good: str | None = None
+    stopped: str | None = None
 
 
 class RunFolder:
@@ -76,11 +86,12 @@ class RunFolder:
             keys = ", ".join(_differences(saved, given))
             raise ResumeError(f"--resume: the run was started with another {keys}; restore it or start a new run")
 
-    def open(self, config: Config, state: State) -> None:
-        """Take the folder: emptied for a new run, cleared of a killed phase's traces for one that goes on."""
+    def open(self, config: Config, state: State, steps_done: int) -> None:
+        """Take the folder: emptied for a new run, cleared of a killed phase's traces for one that goes on after so many
+        steps."""
         try:
             if state.phases_done:
-                self._drop_metrics_after(state.phases_done * config.steps_per_phase)
+                self._drop_metrics_after(steps_done)
             elif self.path.exists():
                 shutil.rmtree(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
@@ -112,6 +123,10 @@ class RunFolder:
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(row) + "\n")
 
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl."""
+        return [json.loads(line) for line in (self.path / METRICS).read_text(encoding="utf8").splitlines()]
+
     def _drop_metrics_after(self, step: int) -> None:
         """Forget what a killed phase logged: it is going to be run again."""
         path = self.path / METRICS
@@ -121,11 +136,20 @@ class RunFolder:
 
 
 def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
-    """Every sample of a phase, with its step, verdict and reward components, as Parquet."""
+    """Every sample of a phase, with its step, verdict and a column for each reward component, as Parquet."""
     columns: dict[str, list[Any]] = {"step": [step for step, _ in rows]}
     for name in Judged.__dataclass_fields__:
         columns[name] = [getattr(one, name) for _, one in rows]
-    columns["verdict"] = [str(verdict) for verdict in columns["verdict"]]
+    for name in ("direction", "verdict"):
+        columns[name] = [str(value) for value in columns[name]]
+    components = columns.pop("components")
+    for name in components[0] if components else ():
+        columns[name] = [one[name] for one in components]
+    write_table(path, columns)
+
+
+def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
+    """A Parquet file, whole or not there; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     pq.write_table(pa.table(columns), partial, compression="zstd")

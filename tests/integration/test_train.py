@@ -67,6 +67,8 @@ def test_the_run_folder_has_the_promised_shape(finished: Path) -> None:
         "state.json",
         "metrics.jsonl",
         "rejects.jsonl",
+        "hack_report.json",
+        "hack_report.md",
         "evaluation/before/forward/predictions.jsonl",
         "evaluation/before/forward/metrics.json",
         "evaluation/after/forward/predictions.jsonl",
@@ -122,6 +124,7 @@ def test_the_metrics_have_one_step_axis(finished: Path) -> None:
     for row in rows:
         assert sum(row[f"verdict/{verdict}"] for verdict in Verdict) == pytest.approx(1)
         assert row["reward"] == pytest.approx(row["reward/likelihood"] + 0.2 * row["reward/format"], abs=1e-5)
+        assert {"degenerate/repeated", "degenerate/same_output", "degenerate/distinct_outputs"} <= row.keys()
 
 
 def test_the_metrics_agree_with_the_samples(finished: Path) -> None:
@@ -156,7 +159,8 @@ def test_the_state_says_that_all_is_done(finished: Path) -> None:
     assert (state["phases_done"], state["finished"]) == (4, True)
     for phase in state["phases"]:
         assert (phase["steps"], phase["samples"], phase["samples_kept"]) == (2, 8, 8)
-        assert {"rollout", "chemistry", "reverse scoring"} <= phase["parts"].keys()
+        assert 0 <= phase["degenerate"][phase["direction"]]["same_output"] <= 1
+        assert {"rollout", "verdicts", "reward likelihood", "reward format"} == phase["parts"].keys()
         assert sum(phase["parts"].values()) < phase["seconds"]
 
 
@@ -215,6 +219,8 @@ def killed_in(phase: int, function: str, monkeypatch: pytest.MonkeyPatch) -> Non
         pytest.param({"model": {"lora": LORA}}, "run_grpo", 2, id="lora"),
         pytest.param({"trainer": {"beta": 0.1}}, "run_grpo", 2, id="with a reference model"),
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 4}}, "run_sft", 2, id="expert"),
+        pytest.param({"algorithm": "ppo"}, "run_grpo", 3, id="ppo with its heads"),
+        pytest.param({"algorithm": "rloo"}, "run_grpo", 1, id="rloo"),
     ],
 )
 def test_a_killed_run_resumes_to_the_same_bits(
@@ -256,6 +262,20 @@ def test_a_killed_run_resumes_to_the_same_bits(
     [
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 4}}, id="expert iteration"),
         pytest.param({"model": {"lora": LORA}}, id="lora"),
+        pytest.param({"algorithm": "rloo"}, id="rloo"),
+        pytest.param({"algorithm": "rloo", "model": {"lora": LORA}}, id="rloo, lora"),
+        pytest.param({"algorithm": "ppo"}, id="ppo"),
+        pytest.param(
+            {"algorithm": "ppo", "model": {"lora": LORA}, "trainer": {"beta": 0.1}}, id="ppo, lora, both penalties"
+        ),
+        pytest.param(
+            {
+                "algorithm": "ppo",
+                "ppo": {"whiten_rewards": True},
+                "trainer": {"num_generations": 1, "num_iterations": 2, "gradient_accumulation_steps": 2},
+            },
+            id="ppo, one sample a source, two epochs",
+        ),
         pytest.param({"trainer": {"beta": 0.1}}, id="reference model"),
         pytest.param({"model": {"lora": LORA}, "trainer": {"beta": 0.1}}, id="reference adapter"),
         pytest.param({"directions": ["forward"], "rounds": 1}, id="single direction"),
@@ -265,6 +285,9 @@ def test_a_killed_run_resumes_to_the_same_bits(
         pytest.param({"trainer": {"logging_steps": 5}}, id="hardly any logging"),
         pytest.param({"evaluation": {"before": False}}, id="not measured before"),
         pytest.param({"rewards": {"likelihood": 1.0}, "rounds": 1}, id="probability without format"),
+        pytest.param(
+            {"rewards": {"reconstruction": {"n": 2}}, "model": {"lora": LORA}, "rounds": 1}, id="reconstruction, lora"
+        ),
         pytest.param({"model": {"prompt_style": "plain"}, "rounds": 1, "directions": ["forward"]}, id="plain prompts"),
     ],
 )
@@ -284,6 +307,53 @@ def test_every_round_is_measured_where_wanted(write_config: Write, tmp_path: Pat
     assert main(["train", write_config(evaluation={"every_round": True}, directions=["forward"]), "--quiet"]) == 0
     folders = {path.name for path in (tmp_path / "run" / "evaluation").iterdir() if path.is_dir()}
     assert folders == {"before", "round-00", "round-01", "after"}
+
+
+REWARD = """
+def bad(batch, word="x"):
+    if any(word in y for y in batch.outputs):
+        raise ValueError(f"{word!r} is not allowed")
+    return [0.0] * len(batch)
+
+def even(batch):
+    return [1.0 - len(y) % 2 for y in batch.outputs]
+"""
+
+
+def test_every_term_is_logged_kept_and_timed(write_config: Write, tmp_path: Path) -> None:
+    """The labels of some sources among them: pairs and molecules are trained on together."""
+    (tmp_path / "pairs.tsv").write_text(PAIRS)
+    (tmp_path / "mine.py").write_text(REWARD)
+    terms = ("likelihood", "information", "any_order", "reconstruction", "format", "supervised")
+    rewards: dict[str, Any] = dict.fromkeys(terms, 0.5) | {"even": {"file": str(tmp_path / "mine.py")}}
+    rewards["any_order"], rewards["reconstruction"] = {"k": 2}, {"n": 2, "similarity": "maccs"}
+    data = {"pairs": str(tmp_path / "pairs.tsv")}
+    assert main(["train", write_config(rewards=rewards, data=data, rounds=1, steps_per_phase=4), "--quiet"]) == 0
+    weights = load_config(tmp_path / "my.yaml").reward_weights
+    labelled = []
+    for phase in ("00-forward", "00-reverse"):
+        for row in pq.read_table(tmp_path / "run" / "rounds" / phase / "completions.parquet").to_pylist():
+            labelled.append(row["target"] is not None)
+            parts = {name: row[name] for name in weights}
+            assert row["reward"] == pytest.approx(sum(weights[name] * (value or 0) for name, value in parts.items()))
+            assert (parts.pop("supervised") is None) == (row["target"] is None)
+            assert None not in parts.values()
+    assert set(labelled) == {True, False}
+    seconds = read_state(tmp_path / "run")["phases"][0]["parts"]
+    assert {f"reward {name}" for name in weights} == seconds.keys() - {"rollout", "verdicts"}
+    assert {f"reward/{name}" for name in weights} <= read_metrics(tmp_path / "run")[0].keys() | {"reward/supervised"}
+
+
+def test_a_reward_that_raises_names_itself_and_the_sample_and_ends_the_run(
+    write_config: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(REWARD)
+    rewards = {"likelihood": 1.0, "bad": {"file": str(tmp_path / "mine.py"), "word": "e"}}
+    assert main(["train", write_config(rewards=rewards)]) == 1
+    line = error_line(capsys)
+    assert line.startswith("error: reward 'bad' failed on x='")
+    assert line.endswith("ValueError: 'e' is not allowed")
+    assert read_state(tmp_path / "run")["phases_done"] == 0
 
 
 def test_sft_learns_the_pairs(write_config: Write, tmp_path: Path) -> None:

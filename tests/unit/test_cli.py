@@ -132,7 +132,7 @@ WRONG_CALLS: list[tuple[str, list[str], str]] = [
     ("a part of a config", ["evaluate", QUICKSTART, "--model", "m", "--part", "x"], "is a config, which has no parts"),
     ("an unknown part", ["evaluate", "naming", "--model", "m", "--part", "x"], "--part x: naming has none"),
     ("a key of a suite", ["evaluate", "naming", "--model", "m", "--set", "sise=3"], "did you mean 'size'?"),
-    ("compare and a suite", ["evaluate", "naming", "--compare", "a", "b"], "leave SUITE, CONFIG and --model out"),
+    ("compare and a suite", ["evaluate", "naming", "--compare", "a", "b"], "leave SUITE|CONFIG out"),
     ("nothing to compare", ["evaluate", "--compare", "a", "b"], "--compare a: no such file or folder"),
     ("a task of a suite", ["evaluate", "naming", "--model", "m", "--task", "naming"], "only --compare takes them"),
     ("a missing file", ["train", "no.yaml"], "no.yaml: cannot be read (No such file or directory)"),
@@ -166,7 +166,7 @@ def test_a_wrong_call_is_one_line_and_status_2(
 def test_validate_says_what_will_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", QUICKSTART, "--set", "directions=[reverse]", "--set", "rounds=3"]) == 0
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"{QUICKSTART}: ok (naming, grpo, 3 x (reverse), 100 steps each)\n")
+    assert (out, err) == ("", f"{QUICKSTART}: ok (naming, self_supervised, grpo, 3 x (reverse), 100 steps each)\n")
 
 
 def test_validate_warns_of_an_existing_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -130,9 +130,100 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a task file that is not there", {"task": "no/such.yaml"}, "task: task file no/such.yaml: cannot be read"),
     ("no data", {"data": {"field": "smiles"}}, "data: names no data; give molecules, outputs or pairs"),
     ("an unknown format", {"data": {"molecules": "x", "format": "sdf"}}, "data.format: got 'sdf'"),
+    ("a number for a corpus", {"data": {"molecules": 3}}, "data.molecules: got 3, must be a path or a list such as"),
+    ("no corpora", {"data": {"pairs": []}}, "data.pairs: got [], must be a path or a list such as"),
+    ("an empty corpus", {"data": {"outputs": " "}}, "data.outputs: is empty"),
+    (
+        "a misspelt key of a corpus",
+        {"data": {"molecules": ["a", {"path": "b", "wieght": 2}]}},
+        "data.molecules: corpus 2: wieght: unknown key; did you mean 'weight'?",
+    ),
+    ("a corpus of no weight", {"data": {"molecules": [{"path": "b", "weight": 0}]}}, "corpus 1: weight: got 0"),
+    ("an unknown curriculum", {"data": {"molecules": "x", "curriculum": "size"}}, "got 'size', must be 'length'"),
+    (
+        "a misspelt buffer",
+        {"data": {"molecules": "x", "streaming": {"bufer": 9}}, "evaluation": {"pairs": "y"}},
+        "data.streaming.bufer: unknown key; did you mean 'buffer'?",
+    ),
+    (
+        "a stream to set items aside from",
+        {"data": {"molecules": "x", "streaming": {}}},
+        "data.streaming: a stream is not searched for items to hold out; name evaluation.pairs",
+    ),
+    (
+        "nothing to stream",
+        {"data": {"pairs": "x", "streaming": {}}, "evaluation": {"pairs": "y"}},
+        "data.streaming: molecules and outputs are streamed, pairs are not",
+    ),
+    (
+        "a stream in order of length",
+        {"data": {"molecules": "x", "streaming": {}, "curriculum": "length"}, "evaluation": {"pairs": "y"}},
+        "data.curriculum: cannot be with data.streaming",
+    ),
     ("sft without pairs", {"algorithm": "sft"}, "data.pairs: missing; algorithm: sft learns from labelled pairs"),
-    ("a regime of later", {"regime": "supervised"}, "regime: 'supervised' is not available yet"),
-    ("an algorithm of later", {"algorithm": "ppo"}, "algorithm: 'ppo' is not available yet"),
+    (
+        "an unknown regime",
+        {"regime": "supervized"},
+        "regime: got 'supervized', must be one or a list of self_supervised",
+    ),
+    ("a regime twice", {"regime": ["synthetic", "synthetic"]}, "each once"),
+    ("supervised without pairs", {"regime": "supervised"}, "data.pairs: missing; regime: supervised learns from"),
+    (
+        "labels that nothing uses",
+        {"regime": "supervised", "data": {"pairs": "x"}, "supervised": {"warm_up_steps": 0}},
+        "supervised: nothing learns from the pairs",
+    ),
+    (
+        "a section of another regime",
+        {"synthetic": {"samples": 2}},
+        "synthetic: has no effect under regime: self_superv",
+    ),
+    (
+        "a GRPO field for the warm-up",
+        {"regime": "supervised", "data": {"pairs": "x"}, "supervised": {"trainer": {"beta": 0.1}}},
+        "supervised.trainer.beta: not a field of TRL's SFTConfig",
+    ),
+    (
+        "several greedy answers",
+        {"regime": "synthetic", "synthetic": {"samples": 2, "temperature": 0}},
+        "synthetic.samples: got 2, must be 1 at temperature 0",
+    ),
+    (
+        "nothing to write sources for",
+        {"regime": "synthetic", "directions": ["forward"]},
+        "regime: synthetic has nothing to write sources for",
+    ),
+    (
+        "no pairs to learn alone",
+        {"regime": "synthetic", "synthetic": {"samples": 0}},
+        "data.pairs: missing; synthetic.samples: 0 learns the pairs of the data alone",
+    ),
+    ("joint of one direction", {"schedule": "joint", "directions": ["reverse"]}, "directions are reverse alone"),
+    ("joint of two models", {"schedule": "joint", "models": "separate"}, "schedule: joint needs models: shared"),
+    ("adapters without LoRA", {"models": "adapters"}, "model.lora: missing; models: adapters trains"),
+    ("a second model for one", {"reverse_model": {"path": "y"}}, "reverse_model: has no effect with models: shared"),
+    ("an unknown metric to watch", {"guards": {"metrics": ["rtcc"]}}, "guards.metrics.0: got 'rtcc', must be 'rtc'"),
+    ("a guard suite that is not there", {"guards": {"metrics": ["guard"]}}, "guard needs evaluation.guard"),
+    (
+        "an entropy that nobody logs",
+        {"algorithm": "expert_iteration", "guards": {"min_entropy": 0.1}},
+        "guards.min_entropy: has no effect with algorithm: expert_iteration",
+    ),
+    (
+        "RLOO's own reference model in GGUF",
+        {"model": {"path": "x", "gguf_file": "a.gguf"}, "algorithm": "rloo"},
+        "trainer.beta: got 0.05, must be 0 with model.gguf_file",
+    ),
+    ("PPO's options elsewhere", {"ppo": {"lam": 0.9}}, "ppo: is of algorithm: ppo, not of grpo; leave it out"),
+    (
+        "a misspelt option of PPO",
+        {"algorithm": "ppo", "ppo": {"lamb": 1.0}},
+        "ppo.lamb: unknown key; did you mean 'lam'?",
+    ),
+    ("a discount above 1", {"algorithm": "ppo", "ppo": {"gamma": 1.5}}, "ppo.gamma: got 1.5"),
+    ("an option of PPO at the top", {"algorithm": "ppo", "vf_coef": 0.5}, "vf_coef: belongs under ppo"),
+    ("PPO without a reward", {"algorithm": "ppo", "rewards": {}}, "rewards: no term has a weight above 0"),
+    ("an empty output allowed", {"ungated": ["EMPTY"]}, "ungated.0: got 'EMPTY', must be 'COPIED_SOURCE' or"),
     ("an unknown algorithm", {"algorithm": "gpro"}, "algorithm: got 'gpro', must be 'grpo'"),
     ("no directions", {"directions": []}, "directions: got [], must be a list"),
     ("a direction as text", {"directions": "forward"}, "directions: got 'forward', must be a list"),
@@ -165,6 +256,16 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
         pytest.param({"data": {"outputs": "x"}, "directions": ["reverse", "forward"]}, id="outputs alone"),
         pytest.param({"data": {"pairs": "x"}, "algorithm": "sft", "rewards": {}}, id="sft needs no reward"),
         pytest.param({"algorithm": "expert_iteration", "trainer": {"num_generations": 8}}, id="expert iteration"),
+        pytest.param({"algorithm": "ppo", "ppo": {"lam": 1.0, "value_learning_rate": 1e-3}}, id="ppo"),
+        pytest.param({"algorithm": "ppo", "trainer": {"num_generations": 1}}, id="ppo without groups"),
+        pytest.param({"algorithm": "rloo", "trainer": {"normalize_advantages": True}}, id="rloo"),
+        pytest.param(
+            {"data": {"pairs": "x"}, "regime": ["supervised", "synthetic"], "synthetic": {"samples": 0}}, id="regimes"
+        ),
+        pytest.param({"algorithm": "sft", "regime": "synthetic", "rewards": {}}, id="made pairs alone"),
+        pytest.param({"models": "separate", "reverse_model": {"path": "y"}}, id="two models"),
+        pytest.param({"ungated": ["LEAKED_SOURCE", "COPIED_SOURCE"]}, id="leaks allowed"),
+        pytest.param({"guards": {"metrics": ["rtc", "leak_rate"], "on_regression": "stop"}}, id="guards"),
         pytest.param(
             {"model": {"path": "x", "prompt_style": {"template": "{instruction}"}}}, id="a style of one's own"
         ),
@@ -173,6 +274,23 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
 def test_what_is_allowed(changes: dict[str, Any]) -> None:
     config = config_from_mapping(small(**changes)).model_dump(mode="json", exclude_unset=True)
     assert {key: config[key] for key in changes} == changes
+
+
+def test_corpora_are_listed_with_what_is_said_of_all() -> None:
+    mixed = {"molecules": ["a", {"path": "b", "weight": 2, "field": "x"}], "pairs": "c", "field": "y", "format": "csv"}
+    data = config_from_mapping(small(data=mixed)).data
+    assert [(one.path, one.weight, one.field, one.format) for one in data.corpora("molecules")] == [
+        ("a", 1.0, "y", "csv"),
+        ("b", 2.0, "x", "csv"),
+    ]
+    assert [one.path for one in data.corpora("pairs")] == ["c"]
+    assert data.corpora("outputs") == ()
+
+
+def test_a_mixture_is_written_and_read_back(file: Path) -> None:
+    config = config_from_mapping(small(data={"molecules": ["a", {"path": "b", "weight": 2}], "pairs": "c"}))
+    dump_config(config, file)
+    assert load_config(file) == config
 
 
 def test_all_problems_of_a_file_come_at_once(file: Path) -> None:

@@ -12,6 +12,11 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("grpo", {"scale_rewards": False, "report_to": ["tensorboard", "wandb"], "bf16": None}),
     ("grpo", {"generation_batch_size": 64, "num_generations": 8}),
     ("grpo", {"parallelism_config": object()}),
+    *(("grpo", {"loss_type": loss}) for loss in ("grpo", "bnpo", "cispo", "sapo", "luspo", "vespo", "dr_grpo")),
+    ("rloo", {"normalize_advantages": True, "reward_clip_range": [-1.0, 1.0], "beta": 0.05}),
+    ("ppo", {"epsilon": 0.2, "num_iterations": 4, "num_generations": 1, "loss_type": "dr_grpo"}),
+    ("ppo", {"generation_batch_size": 24, "num_generations": 1}),
+    ("rloo", {"generation_batch_size": 6}),
     ("sft", {"packing": True, "max_length": 256}),
     ("expert_iteration", {"packing": True, "num_generations": 8, "temperature": 0.8}),
 ]
@@ -40,6 +45,27 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("owned: weights", "sft", {"reward_weights": [1.0]}, "set rewards.NAME.weight"),
     ("a field of GRPO in sft", "sft", {"num_generations": 8}, "not a field of TRL's SFTConfig, which algorithm: sft"),
     ("a field of SFT in grpo", "grpo", {"packing": True}, "not a field of TRL's GRPOConfig"),
+    (
+        "a field of GRPO in rloo",
+        "rloo",
+        {"scale_rewards": "batch"},
+        "not a field of TRL's RLOOConfig, which algorithm: rl",
+    ),
+    ("a field of RLOO in grpo", "grpo", {"normalize_advantages": True}, "not a field of TRL's GRPOConfig"),
+    ("a misspelt loss", "grpo", {"loss_type": "dr-grpo"}, "trainer.loss_type: got 'dr-grpo'; did you mean 'dr_grpo'?"),
+    ("misspelt scaling", "grpo", {"scale_rewards": "batches"}, "got 'batches'; did you mean 'batch'?"),
+    ("misspelt in rloo", "rloo", {"normalise_advantages": True}, "did you mean 'normalize_advantages'?"),
+    ("groups in ppo", "ppo", {"scale_rewards": "batch"}, "PPO compares with its value head, not with a group"),
+    ("sequences in ppo", "ppo", {"importance_sampling_level": "sequence"}, "PPO's ratio is that of each token"),
+    (
+        "another loss in ppo",
+        "ppo",
+        {"loss_type": "cispo"},
+        "got 'cispo'; choose from 'grpo', 'dapo', 'dr_grpo', 'bnpo'",
+    ),
+    ("no sample in ppo", "ppo", {"num_generations": 0}, "num_generations: got 0, must be at least 1"),
+    ("one sample a group of rloo", "rloo", {"num_generations": 1}, "num_generations: got 1, must be at least 2"),
+    ("half a group of rloo", "rloo", {"generation_batch_size": 3}, "a multiple of num_generations = 2"),
     ("one sample a group", "grpo", {"num_generations": 1}, "num_generations: got 1, must be at least 2"),
     ("an empty batch", "grpo", {"per_device_train_batch_size": 0}, "got 0, must be at least 1"),
     ("half a group", "grpo", {"generation_batch_size": 12, "num_generations": 8}, "a multiple of num_generations = 8"),
@@ -74,6 +100,11 @@ def test_every_key_is_reported() -> None:
 def test_whole_groups_of_samples(trainer: dict[str, Any], processes: int, message: str | None) -> None:
     problem = batch_problem(trainer, processes)
     assert (problem is None) if message is None else (problem is not None and message in problem)
+
+
+def test_rloo_forms_pairs_where_nobody_says_otherwise() -> None:
+    assert batch_problem({"per_device_train_batch_size": 2}, 1, "rloo") is None
+    assert batch_problem({"per_device_train_batch_size": 3}, 1, "rloo") is not None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rtrl_chem import preflight
 from rtrl_chem.config import config_from_mapping, load_config
 from rtrl_chem.data.bundled import bundled_names
 from rtrl_chem.preflight import Findings, bundled_data, bundled_models, look_up
@@ -16,12 +17,14 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a corpus, a model, a GGUF model, a run and a plain file."""
+    """A working directory with corpora, a model, a GGUF model, a run and a plain file."""
     for name in ("mols.smi", "mols.xyz", "model/config.json", "gguf/m.gguf", "adapter/adapter_config.json", "run/a"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("CCO\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "manifest.json").write_text('{"format": "rtrl-chem corpus", "version": 1, "splits": {}}')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -42,6 +45,8 @@ def test_what_the_ready_configs_name_is_there(name: str) -> None:
         pytest.param({}, id="a file and a folder"),
         pytest.param({"data": {"outputs": "bundled:naming/test"}}, id="bundled data"),
         pytest.param({"data": {"molecules": "some-org/some-set"}}, id="a Hub data set"),
+        pytest.param({"data": {"molecules": "corpus"}, "evaluation": {"molecules": "corpus"}}, id="a prepared corpus"),
+        pytest.param({"data": {"outputs": ["mols.smi", {"path": "corpus", "weight": 2}]}}, id="a mixture"),
         pytest.param({"data": {"molecules": "mols.xyz", "format": "smi"}}, id="a format that is said"),
         pytest.param({"model": {"path": "bundled:tiny"}}, id="a bundled model"),
         pytest.param({"model": {"path": "gpt2"}}, id="a Hub model"),
@@ -49,6 +54,9 @@ def test_what_the_ready_configs_name_is_there(name: str) -> None:
         pytest.param({"model": {"path": "gguf", "gguf_file": "m.gguf"}}, id="GGUF"),
         pytest.param({"model": {"path": "adapter"}}, id="an adapter"),
         pytest.param({"output_dir": "empty"}, id="an empty output folder"),
+        pytest.param({"rewards": {"referee": {"model": {"path": "model"}}}}, id="a model as referee"),
+        pytest.param({"rewards": {"supervised": 0, "referee": 0, "likelihood": 1}}, id="terms that are off"),
+        pytest.param({"rewards": {"supervised": 1}, "data": {"pairs": "mols.smi"}}, id="labels"),
     ],
 )
 def test_nothing_to_say(changes: dict[str, Any]) -> None:
@@ -59,7 +67,13 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a missing file", {"data": {"molecules": "no.smi"}}, "data.molecules: no file 'no.smi'"),
     ("a misspelt file here", {"data": {"pairs": "run/mols"}}, "data.pairs: no file 'run/mols'"),
     ("a name without a folder", {"data": {"molecules": "mols"}}, "data.molecules: no file 'mols'"),
-    ("a folder of data", {"data": {"molecules": "run"}}, "data.molecules: 'run' is a folder"),
+    ("a folder of data", {"data": {"molecules": "run"}}, "data.molecules: 'run' is a folder, but no prepared corpus"),
+    ("a file of a mixture", {"data": {"pairs": ["mols.smi", "no.smi"]}}, "data.pairs: corpus 2: no file 'no.smi'"),
+    (
+        "a prepared corpus as a stream",
+        {"data": {"molecules": "corpus", "streaming": {}}, "evaluation": {"molecules": "mols.smi"}},
+        "data.molecules: 'corpus' is a prepared corpus, read at random; leave data.streaming out",
+    ),
     ("an unknown ending", {"data": {"molecules": "mols.xyz"}}, "data.molecules: 'mols.xyz' ends in none of"),
     ("no such bundled data", {"data": {"outputs": "bundled:naming/tst"}}, "did you mean 'bundled:naming/test'?"),
     ("held-out data", {"evaluation": {"pairs": "no.csv"}}, "evaluation.pairs: no file 'no.csv'"),
@@ -69,6 +83,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("a folder without a model", {"model": {"path": "run"}}, "it has no config.json"),
     ("a missing GGUF", {"model": {"path": "gguf", "gguf_file": "x.gguf"}}, "it has no x.gguf"),
     ("a file for a model", {"model": {"path": "gguf/m.gguf"}}, "'gguf/m.gguf' is a file"),
+    ("no labels", {"rewards": {"supervised": 1}}, "rewards.supervised: there are no labels; give data.pairs"),
+    ("no such referee", {"rewards": {"referee": {"model": {"path": "./no"}}}}, "rewards.referee.model.path: no folder"),
+    ("no such reward file", {"rewards": {"mine": {"file": "mine.py"}}}, "rewards.mine.file: no file 'mine.py'"),
     ("a file for the output", {"output_dir": "mols.smi"}, "is, or is inside, a file"),
     ("a folder inside a file", {"output_dir": "mols.smi/x"}, "is, or is inside, a file"),
 ]
@@ -92,6 +109,8 @@ def test_an_existing_run_is_a_warning() -> None:
         pytest.param(None, "grpo", "warnings", id="unknown"),
         pytest.param(1, "grpo", "problems", id="one"),
         pytest.param(8, "grpo", None, id="eight"),
+        pytest.param(1, "rloo", "problems", id="one, of pairs"),
+        pytest.param(1, "ppo", "problems", id="one, of groups that PPO does not need"),
         pytest.param(1, "sft", None, id="no groups in sft"),
     ],
 )
@@ -108,3 +127,13 @@ def test_a_batch_that_fits_eight_processes(processes: int | None, algorithm: str
 def test_bundled_names_are_those_of_the_readers() -> None:
     assert bundled_data() == ["bundled:" + name for name in bundled_names()]
     assert "bundled:tiny" in bundled_models()
+
+
+def test_packages_that_a_reward_needs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    (problem,) = findings(rewards={"referee": 1}).problems
+    assert problem.startswith("rewards.referee: OPSIN needs Java")
+    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}}
+    (problem,) = findings(**captions).problems
+    assert problem.startswith("rewards.supervised.prose: ROUGE needs rouge-score")
+    assert findings(**captions, directions=["reverse"]) == Findings((), ())

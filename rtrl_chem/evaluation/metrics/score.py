@@ -15,7 +15,7 @@ from rtrl_chem.evaluation.bootstrap import resampled_sums
 __all__ = ["ALL_ROWS", "Estimate", "Score", "Unavailable", "Unit", "estimate", "mean_score"]
 
 Array = NDArray[np.float64]
-Unit = Literal["share", "similarity", "number"]
+Unit = Literal["share", "similarity", "nats", "number"]
 
 ALL_ROWS = "all rows"
 

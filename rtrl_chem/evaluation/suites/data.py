@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rtrl_chem import chem
@@ -22,8 +23,10 @@ from rtrl_chem.evaluation.suites.schema import DataSet, Hub, Part, Suite, column
 from rtrl_chem.tasks import Domain
 from rtrl_chem.tasks.base import fill
 
-__all__ = ["Item", "Items", "located", "read_items"]
+__all__ = ["Item", "Items", "located", "published", "read_items"]
 
+_HUB_SECONDS = 10
+_STEP = 200  # items between two steps of a progress bar
 _TEXT = Domain(name="cell", kind="text", tag="CELL")
 
 
@@ -41,7 +44,8 @@ class Items:
     """The items of a part in file order. `rows_in` = rows kept + rows set aside, before the size limit.
 
     `repaired` counts rows whose doubled backslashes were undone, `unreadable` items whose x or label should be a
-    structure and is none: they stay, or the denominator would depend on RDKit.
+    structure and is none: they stay, or the denominator would depend on RDKit. `published` is how many rows the
+    published set has, where the suite says so.
     """
 
     items: list[Item]
@@ -50,10 +54,13 @@ class Items:
     set_aside: dict[str, int] = field(default_factory=dict)
     repaired: int = 0
     unreadable: int = 0
+    published: int | None = None
 
     def summary(self) -> str:
-        """One line for a log: `chebi20/test.txt: 3,300 rows, 484 with doubled backslashes repaired`."""
+        """One line for a log: `chebi20/test.txt: 3,300 rows, 484 with doubled backslashes repaired; 500 taken`."""
         text = f"{self.where}: {self.rows_in:,} rows"
+        if self.published not in (None, self.rows_in):
+            text += f" (the published set has {self.published:,})"
         if self.set_aside:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.set_aside.items())
             text += f", {sum(self.set_aside.values()):,} set aside ({reasons})"
@@ -62,7 +69,7 @@ class Items:
         if self.unreadable:
             text += f", {self.unreadable:,} with a SMILES that does not parse"
         kept = self.rows_in - sum(self.set_aside.values())
-        return text + (f", {len(self.items):,} of them taken" if len(self.items) < kept else "")
+        return text + (f"; {len(self.items):,} taken" if len(self.items) < kept else "")
 
     def fingerprint(self) -> str:
         """sha256 over sources and labels in order, as hex."""
@@ -72,8 +79,10 @@ class Items:
         return digest.hexdigest()
 
 
-def read_items(suite: Suite, name: str, data_dir: Path | None) -> Items:
-    """The items of the part `name` of a suite.
+def read_items(
+    suite: Suite, name: str, data_dir: Path | None, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> Items:
+    """The items of the part `name` of a suite; `on_progress` gets how many of how many RDKit has read.
 
     CorpusError where the rows cannot be reached or none can be used, ConfigError where a column is not there.
     """
@@ -83,10 +92,11 @@ def read_items(suite: Suite, name: str, data_dir: Path | None) -> Items:
         if part.source is None:
             found = _unlabelled(part, place, part.size or suite.size)
         else:
-            found = _labelled(suite, name, place, data.hub.split if data.hub and revision else None, revision)
+            split = data.hub.split if data.hub and revision else None
+            found = _labelled(suite, name, place, split, revision, on_progress)
     if not found.items:
         raise CorpusError(f"{suite.name}, {name}: no row of {found.where} can be used ({found.summary()})")
-    return found
+    return replace(found, published=data.rows)
 
 
 @contextmanager
@@ -102,7 +112,11 @@ def located(data: DataSet, data_dir: Path | None, what: str) -> Iterator[tuple[s
         wanted = " or ".join(data.local)
         raise CorpusError(f"{what}: no copy on the Hub is known{origin} and give --data DIR, the folder of {wanted}")
     elif data.hub.file is None:
-        yield data.hub.id, data.hub.revision
+        _reach_hub()
+        try:
+            yield data.hub.id, data.hub.revision
+        except CorpusError as error:
+            raise CorpusError(f"{what}: {error} (--data DIR, the folder of {' or '.join(data.local)})") from error
     else:
         with _downloaded(data.hub, what) as path:
             yield str(path), None
@@ -121,14 +135,15 @@ def _local(data: DataSet, data_dir: Path, what: str) -> str:
 @contextmanager
 def _downloaded(hub: Hub, what: str) -> Iterator[Path]:
     """One file of a Hub data set, or a member of it, on disk."""
+    assert hub.file is not None
+    unreachable = _reach_hub()
     from huggingface_hub import hf_hub_download
 
-    assert hub.file is not None
     try:
         path = Path(hf_hub_download(hub.id, hub.file, revision=hub.revision, repo_type="dataset"))
     # The Hub's client raises everything from ConnectionError to ValueError; to the user they are one event.
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        reason = unreachable or _first_line(error)
         raise CorpusError(
             f"{what}: {hub.file} of {hub.id} on the Hub cannot be had ({reason}); "
             "check the network, or give --data DIR with a local copy"
@@ -145,6 +160,27 @@ def _downloaded(hub: Hub, what: str) -> Iterator[Path]:
         yield target
 
 
+def _reach_hub() -> str:
+    """Why the Hub cannot be reached, "" if it can. One try, where its client makes five in half a minute; if that
+    fails, the client is told to look at what it has downloaded before, and nowhere else."""
+    import huggingface_hub
+
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=_HUB_SECONDS)
+    except Exception as error:  # those of whichever HTTP library the client uses
+        os.environ["HF_HUB_OFFLINE"] = "1"  # for `datasets`, which asks when it is first imported
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+        return f"it cannot be reached: {_first_line(error)}"
+    from rtrl_chem.models.processes import calm_libraries
+
+    calm_libraries()
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
 def _unlabelled(part: Part, place: str, size: int | None) -> Items:
     corpus = read_corpus(place, part.resolved_task.source(part.direction))
     aside = dict(corpus.reject_reasons()) | ({"duplicate": corpus.duplicates} if corpus.duplicates else {})
@@ -152,9 +188,29 @@ def _unlabelled(part: Part, place: str, size: int | None) -> Items:
     return Items(items, place, corpus.rows_in, aside, corpus.repaired)
 
 
-def _labelled(suite: Suite, name: str, place: str, split: str | None, revision: str | None) -> Items:
+def _labelled(
+    suite: Suite,
+    name: str,
+    place: str,
+    split: str | None,
+    revision: str | None,
+    on_progress: Callable[[int, int], None],
+) -> Items:
     part = suite.parts[name]
-    data = suite.data[part.data]
+    found = published(part, suite.data[part.data], place, split, revision)
+    # RDKit comes last: of a large set only what is taken need be read.
+    taken = _take(found.items, part.size or suite.size)
+    finisher = _Finisher(part, canonical=suite.smiles == "canonical")
+    finished = []
+    for done, item in enumerate(taken):
+        if done % _STEP == 0:
+            on_progress(done, len(taken))
+        finished.append(finisher.finish(item))
+    return replace(found, items=finished, unreadable=finisher.unreadable)
+
+
+def published(part: Part, data: DataSet, place: str, split: str | None, revision: str | None) -> Items:
+    """Every item of a labelled part as it was published, but for doubled backslashes; RDKit has seen none of it."""
     columns = list(dict.fromkeys([*part.columns, *data.where]))
     chosen = Columns((_TEXT,) * len(columns), tuple(columns), place)
     where, rows = open_rows(place, chosen, split=split or "train", revision=revision)
@@ -171,11 +227,7 @@ def _labelled(suite: Suite, name: str, place: str, split: str | None, revision: 
             items.append(reader.read(row, cells))
         except _Unusable as reason:
             aside[str(reason)] += 1
-    # RDKit comes last: of a large set only what is taken need be read.
-    taken = _take(items, part.size or suite.size)
-    finisher = _Finisher(part, canonical=suite.smiles == "canonical")
-    finished = [finisher.finish(item) for item in taken]
-    return Items(finished, where, rows_in, dict(aside), reader.repaired, finisher.unreadable)
+    return Items(items, where, rows_in, dict(aside), reader.repaired)
 
 
 class _Unusable(Exception):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +23,7 @@ from rtrl_chem.data.bundled import bundled_lines, is_bundled
 from rtrl_chem.data.readers import open_lines
 from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, write_json, write_text
-from rtrl_chem.evaluation.metrics.score import Estimate, Score, estimate, mean_score
+from rtrl_chem.evaluation.metrics.score import Estimate, Score, Unit, estimate, mean_score
 from rtrl_chem.evaluation.round_trip import Progress, is_main_process
 from rtrl_chem.evaluation.suites.data import located
 from rtrl_chem.evaluation.suites.schema import QuestionPart, Suite, TextPart, load_suite
@@ -116,7 +115,7 @@ def guard_scores(records: Sequence[Record]) -> list[Score]:
     return [
         _per("nats_per_token", "nats per token", nats, sizes["tokens"], _ratio, "tokens"),
         _per("nats_per_byte", "nats per byte", nats, sizes["bytes"], _ratio, "bytes"),
-        _per("perplexity", "perplexity of a token", nats, sizes["tokens"], lambda s: np.exp(_ratio(s)), "tokens"),
+        _per("perplexity", "perplexity of a token", nats, sizes["tokens"], _perplexity, "tokens", unit="number"),
     ]
 
 
@@ -129,14 +128,26 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
-def _per(name: str, label: str, nats: Array, size: Array, combine: Callable[[Array], Array], what: str) -> Score:
+def _per(
+    name: str,
+    label: str,
+    nats: Array,
+    size: Array,
+    combine: Callable[[Array], Array],
+    what: str,
+    unit: Unit = "nats",
+) -> Score:
     items = combine(np.column_stack([nats, size]))
     words = f"all {int(size.sum()):,} {what}"
-    return Score(name, label, np.column_stack([nats, size]), combine, items, len(nats), words, unit="similarity")
+    return Score(name, label, np.column_stack([nats, size]), combine, items, len(nats), words, unit)
 
 
 def _ratio(sums: Array) -> Array:
     return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def _perplexity(sums: Array) -> Array:
+    return np.exp(_ratio(sums))
 
 
 def _is_right(record: Record, per_byte: bool) -> bool:
@@ -236,9 +247,10 @@ def _score_questions(model: Any, codec: Codec, rows: list[Record], step: Callabl
     """log p of each choice given its question, in nats."""
     from rtrl_chem.models.codec import Codec
     from rtrl_chem.models.reverse import ReverseModel
+    from rtrl_chem.models.snapshot import FrozenModel
 
     asked = Codec(QUESTION, codec.style, codec.tokenizer, codec.eos_token_ids)
-    scorer = ReverseModel(_AsItIs(model), asked, Direction.FORWARD, MAX_BATCH_TOKENS)
+    scorer = ReverseModel(FrozenModel(model), asked, Direction.FORWARD, MAX_BATCH_TOKENS)
     pairs = [(choice, row["question"]) for row in rows for choice in row["choices"]]
     step(0, len(rows))
     scores = iter(scorer.log_likelihood([choice for choice, _ in pairs], [question for _, question in pairs]))
@@ -248,17 +260,3 @@ def _score_questions(model: Any, codec: Codec, rows: list[Record], step: Callabl
         records.append(row | {"nats": nats, "bytes": [len(choice.encode()) for choice in row["choices"]]})
     step(len(rows), len(rows))
     return records
-
-
-class _AsItIs:
-    """A model in the place of a snapshot."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    @contextmanager
-    def active(self) -> Iterator[Any]:
-        from rtrl_chem.models.generate import inference_mode_of
-
-        with inference_mode_of(self.model):
-            yield self.model

@@ -1,7 +1,8 @@
 """`rtrl-chem evaluate SUITE --model PATH`: ask a model what the suite asks, keep its answers, measure them.
 
 OUT/suite.yaml                  the suite as it was asked, with the model
-OUT/PART/predictions.jsonl      source, target, output or outputs (best first), reconstruction(s), truncated
+OUT/PART/predictions.jsonl      source, target, output or outputs (best first), truncated; with a round trip also
+                                reconstruction(s), and log p of the source given the first output: nats, tokens
 OUT/PART/metrics.json           every metric with its interval and denominator, computed from predictions.jsonl
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +34,15 @@ from rtrl_chem.evaluation.suites.guard import QUESTION, measure_guard
 from rtrl_chem.evaluation.suites.schema import Part, Suite
 from rtrl_chem.evaluation.tables import guard_table, saved_table
 from rtrl_chem.models.decoding import Decoding
+from rtrl_chem.models.origin import sides_of
+from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task
 from rtrl_chem.tasks.base import fill
 
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer, Codec
+    from rtrl_chem.models.policy import Policy
+    from rtrl_chem.models.reverse import Score
 
 __all__ = ["SUITE_FILE", "Results", "check_headline", "evaluate_suite"]
 
@@ -53,53 +59,61 @@ def evaluate_suite(
 ) -> Results:
     """Run every part of a suite on `suite.model`, write the files below `out` and print a table of each to stderr.
 
-    `out` defaults to `evaluations/MODEL/SUITE`. Data, names of metrics and model are looked up in this order, before
+    `out` defaults to `evaluations/MODEL/SUITE`. Metrics, data, model and prompts are looked up in this order, before
     anything is generated: ConfigError, CorpusError, ModelError. An interrupted evaluation, started again with the same
     arguments, goes on where it stopped and ends with the same files.
     """
     if suite.model is None:
         raise ConfigError("--model: missing; give the folder, Hub id or bundled:NAME of the model to measure")
-    from rtrl_chem.models.processes import calm_libraries
-
-    calm_libraries()
-    console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
-    items = {name: read_items(suite, name, data_dir) for name in suite.parts}
+    if problem := model_problem(suite.model.path, suite.model.gguf_file):
+        raise ConfigError(problem)
     for name, part in suite.parts.items():
         check_headline(name, part)
+    console = console or Console(stderr=True, quiet=not round_trip.is_main_process())
+    items = _read(suite, data_dir, console)
     out = out or Path("evaluations") / _slug(suite.model.path) / suite.name
-    session = _Session.start(suite, out)
+    session = _Session.start(suite, items, out)
     # Loading the model has told the processes apart: one of them speaks.
     console.quiet = console.quiet or not round_trip.is_main_process()
     if round_trip.is_main_process():
         write_text(out / SUITE_FILE, strict_yaml.dump(suite.model_dump(mode="json", exclude_none=True)))
     found = {}
     for name, part in suite.parts.items():
-        console.print(f"{name}: {items[name].summary()}", markup=False, highlight=False)
-        measured = _run_part(session, name, part, items[name], out / name, console)
+        console.print(f"{name}: {items[name].summary()}", markup=False, highlight=False, soft_wrap=True)
+        measured = _run_part(session, name, items[name], out / name, console)
         if measured is not None:
             found[name] = measured
             console.print(_headline(suite, name, part, measured))
     _run_guard(session, data_dir, out, console)
     session.journal.remove()
-    console.print(f"written to {out}", markup=False, highlight=False)
+    console.print(f"written to {out}", markup=False, highlight=False, soft_wrap=True)
     return found
+
+
+def _read(suite: Suite, data_dir: Path | None, console: Console) -> dict[str, Items]:
+    with progress_bar(console) as on_progress:
+        return {
+            name: read_items(suite, name, data_dir, partial(on_progress, f"reading {name}")) for name in suite.parts
+        }
 
 
 @dataclass
 class _Session:
-    """What all parts share: the suite, how its model is asked, and the journal of what it said."""
+    """What all parts share: the suite, how its model is asked and what, and the journal of what it said."""
 
     suite: Suite
-    model: Any  # None where another engine generates
+    policy: Policy | None  # None where another engine generates
     codec: Codec
+    prompts: dict[str, list[str]]
     ask: Ask
     journal: Journal
 
     @classmethod
-    def start(cls, suite: Suite, out: Path) -> _Session:
+    def start(cls, suite: Suite, items: Mapping[str, Items], out: Path) -> _Session:
         """Load the model. The task it is loaded for does not matter, each part puts its own in place."""
-        from rtrl_chem.models.processes import processes
+        from rtrl_chem.models.processes import calm_libraries, processes
 
+        calm_libraries()
         assert suite.model is not None
         task = next((part.resolved_task for part in suite.parts.values()), QUESTION)
         key = [*weights(suite.model.path), suite.backend, str(suite.max_batch_tokens), str(processes().num_processes)]
@@ -108,21 +122,27 @@ class _Session:
         else:
             policy = model_for_evaluation(suite.model, task)
             codec, key = policy.codec, key + versions(policy)
-        model = None if suite.backend == "vllm" else policy.model
+        model = None if suite.backend == "vllm" else policy
+        # All of them now: a part that cannot be asked must not be found out after hours of another.
+        prompts = {name: _prompts(model, codec, name, part, items[name].items) for name, part in suite.parts.items()}
         journal = Journal(out / f"answers-{processes().process_index}.jsonl", fingerprint(*key))
         if suite.backend != "vllm":
             ask = _transformers(suite, policy, journal)
-        return cls(suite, model, codec, ask, journal)
+        return cls(suite, model, codec, prompts, ask, journal)
 
-    def codec_of(self, task: Task) -> Codec:
-        """The codec of the same model and style for another task."""
-        from rtrl_chem.models.codec import Codec
-
-        own = self.codec
-        return Codec(task, own.style, own.tokenizer, own.eos_token_ids)
+    def codec_of(self, task: Task, way: Direction) -> Codec:
+        """The codec of the model that writes in a direction, for another task."""
+        return _codec_of(self.policy, self.codec, task, way)
 
 
-def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
+def _codec_of(policy: Policy | None, codec: Codec, task: Task, way: Direction) -> Codec:
+    from rtrl_chem.models.codec import Codec
+
+    own = codec if policy is None else policy.codec_along(way)
+    return Codec(task, own.style, own.tokenizer, own.eos_token_ids)
+
+
+def _transformers(suite: Suite, policy: Policy, journal: Journal) -> Ask:
     from rtrl_chem.models.generate import answer_prompts
 
     def ask(
@@ -134,16 +154,17 @@ def _transformers(suite: Suite, policy: Any, journal: Journal) -> Ask:
         stage: str,
     ) -> list[list[Answer]]:
         memory = journal.stage(f"{stage} {decoding.model_dump_json()}", prompts)
-        return answer_prompts(
-            policy.model,
-            codec,
-            direction,
-            prompts,
-            decoding,
-            max_batch_tokens=suite.max_batch_tokens,
-            on_progress=advance,
-            memory=memory,
-        )
+        with policy.along(direction) as one:
+            return answer_prompts(
+                one.model,
+                codec,
+                direction,
+                prompts,
+                decoding,
+                max_batch_tokens=suite.max_batch_tokens,
+                on_progress=advance,
+                memory=memory,
+            )
 
     return ask
 
@@ -154,6 +175,8 @@ def _vllm(suite: Suite, task: Task) -> tuple[Codec, Ask]:
     from rtrl_chem.models.vllm import answer_prompts, load_engine
 
     assert suite.model is not None
+    if sides_of(suite.model.path):
+        raise ConfigError("backend: vllm takes one model, and this folder holds one for each direction; leave it out")
     engine = load_engine(suite.model, model_path(suite.model.path))
 
     def ask(
@@ -169,12 +192,11 @@ def _vllm(suite: Suite, task: Task) -> tuple[Codec, Ask]:
     return load_codec(suite.model, task), ask
 
 
-def _run_part(
-    session: _Session, name: str, part: Part, items: Items, folder: Path, console: Console
-) -> Measured | None:
+def _run_part(session: _Session, name: str, items: Items, folder: Path, console: Console) -> Measured | None:
     """Ask, write, measure what was written. None in a process that is not the main one."""
+    part = session.suite.parts[name]
     with progress_bar(console) as on_progress:
-        records = _predict(session, name, part, items.items, on_progress)
+        records = _predict(session, name, items.items, on_progress)
         if not round_trip.is_main_process():
             return None
         write_text(folder / PREDICTIONS_FILE, "".join(json.dumps(record) + "\n" for record in records))
@@ -187,27 +209,33 @@ def _run_guard(session: _Session, data_dir: Path | None, out: Path, console: Con
     suite = session.suite
     if not (suite.texts or suite.questions):
         return
-    with progress_bar(console) as on_progress:
-        found = measure_guard(suite, session.model, session.codec, out, data_dir, on_progress)
-    for name, guarded in found.items():
-        console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}", guarded))
+    assert session.policy is not None  # the file format refuses texts and questions for another engine
+    for direction, own in session.policy.folders(out).items():
+        side = "" if own == out else f" ({direction} model)"
+        with progress_bar(console) as on_progress, session.policy.along(direction) as one:
+            found = measure_guard(suite, one.model, one.codec, own, data_dir, on_progress)
+        for name, guarded in found.items():
+            console.print(guard_table(f"{suite.name}, {name}: {guarded.n:,} {guarded.kind}{side}", guarded))
 
 
 def _predict(
-    session: _Session, name: str, part: Part, items: Sequence[Item], on_progress: round_trip.Progress
+    session: _Session, name: str, items: Sequence[Item], on_progress: round_trip.Progress
 ) -> list[dict[str, Any]]:
     """The lines of predictions.jsonl."""
+    part = session.suite.parts[name]
     task, way = part.resolved_task, part.direction
-    prompts = _prompts(session, name, part, items)
-    answers = _ask(session, session.codec_of(task), way, prompts, part.decoding, name, on_progress)
-    outputs = [[answer.text for answer in group] for group in answers]
-    back: list[list[str]] | None = None
+    codec = session.codec_of(task, way)
+    answers = _ask(session, codec, way, session.prompts[name], part.decoding, name, on_progress)
+    records = [_record(item, group) for item, group in zip(items, answers, strict=True)]
     if part.round_trip:
+        outputs = [[answer.text for answer in group] for group in answers]
         back = _reconstruct(session, name, task, way.opposite, outputs, part.decoding, on_progress)
-    return [
-        _record(item, group, back[i] if back is not None else None)
-        for i, (item, group) in enumerate(zip(items, answers, strict=True))
-    ]
+        for record, texts in zip(records, back, strict=True):
+            record |= _one_or_all("reconstruction", texts)
+        first = [texts[0] for texts in outputs]
+        for record, score in zip(records, _likelihood(session, name, part, items, first, on_progress), strict=False):
+            record |= {"nats": score.nats, "tokens": score.tokens}
+    return records
 
 
 def _reconstruct(
@@ -220,13 +248,50 @@ def _reconstruct(
     on_progress: round_trip.Progress,
 ) -> list[list[str]]:
     """x_hat of each output, greedy; that of an empty output is empty."""
-    codec = session.codec_of(task)
+    codec = session.codec_of(task, way)
     flat = [output for group in outputs for output in group]
     prompts = [codec.prompt(way, output) if output else "" for output in flat]
     greedy = Decoding(max_new_tokens=decoding.max_new_tokens)
     answers = _ask(session, codec, way, prompts, greedy, f"{name}, way back", on_progress)
     texts = iter([answer.text for (answer,) in answers])
     return [[next(texts) for _ in group] for group in outputs]
+
+
+def _likelihood(
+    session: _Session,
+    name: str,
+    part: Part,
+    items: Sequence[Item],
+    outputs: list[str],
+    on_progress: round_trip.Progress,
+) -> list[Score]:
+    """log p of each source given the first output, [] where another engine generates."""
+    if session.policy is None:
+        return []
+    from rtrl_chem.models.likelihood import log_likelihoods
+
+    task, way = part.resolved_task, part.direction
+    codec, sources = session.codec_of(task, way.opposite), [item.source for item in items]
+    stage, done, total = f"{name}, likelihood", 0, len(set(zip(sources, outputs, strict=True)))
+    prompts = [codec.prompt(way.opposite, output) for output in dict.fromkeys(outputs)]
+
+    def advance(finished: int) -> None:
+        nonlocal done
+        done += finished
+        on_progress(stage, done, total)
+
+    advance(0)
+    with session.policy.along(way.opposite) as one:
+        return log_likelihoods(
+            one.model,
+            codec,
+            way,
+            sources,
+            outputs,
+            max_batch_tokens=session.suite.max_batch_tokens,
+            on_progress=advance,
+            notes=session.journal.stage(stage, [*prompts, *sources, *outputs]),
+        )
 
 
 def _ask(
@@ -256,22 +321,23 @@ def _ask(
     return [known[prompt] for prompt in prompts]
 
 
-def _prompts(session: _Session, name: str, part: Part, items: Sequence[Item]) -> list[str]:
+def _prompts(policy: Policy | None, codec: Codec, name: str, part: Part, items: Sequence[Item]) -> list[str]:
     """The rendered prompt of each item."""
     if part.prompt is None:
-        codec = session.codec_of(part.resolved_task)
-        return [codec.prompt(part.direction, item.source) for item in items]
-    style = session.codec.style
+        own = _codec_of(policy, codec, part.resolved_task, part.direction)
+        return [own.prompt(part.direction, item.source) for item in items]
+    style = codec.style
     if "{instruction}" not in style.template and any(item.context for item in items):
         columns = ", ".join(column for column, _ in items[0].context)
         raise ConfigError(
             f"{name}: prompt style {style.name} has no place for the request in words, so {columns} would be lost; "
-            "set model.prompt_style to one that has, such as plain"
+            "set model.prompt_style to one that has, such as plain, or name the other parts with --part"
         )
     codecs: dict[tuple[tuple[str, str], ...], Codec] = {}
     for item in items:
         if item.context not in codecs:
-            codecs[item.context] = session.codec_of(_with_prompt(part, dict(item.context)))
+            task = _with_prompt(part, dict(item.context))
+            codecs[item.context] = _codec_of(policy, codec, task, part.direction)
     return [codecs[item.context].prompt(part.direction, item.source) for item in items]
 
 
@@ -283,14 +349,15 @@ def _with_prompt(part: Part, context: dict[str, str]) -> Task:
     return replace(part.resolved_task, reverse_prompt=prompt)
 
 
-def _record(item: Item, answers: list[Answer], back: list[str] | None) -> dict[str, Any]:
+def _record(item: Item, answers: list[Answer]) -> dict[str, Any]:
+    cut = [answer.truncated for answer in answers]
     record: dict[str, Any] = {"source": item.source, "target": item.target} | dict(item.context)
-    several = len(answers) > 1
-    texts = [answer.text for answer in answers]
-    record |= {"outputs": texts} if several else {"output": texts[0]}
-    if back is not None:
-        record |= {"reconstructions": back} if several else {"reconstruction": back[0]}
-    return record | {"truncated": sum(answer.truncated for answer in answers)}
+    record |= _one_or_all("output", [answer.text for answer in answers])
+    return record | {"truncated": cut if len(cut) > 1 else cut[0]}
+
+
+def _one_or_all(key: str, values: list[str]) -> dict[str, Any]:
+    return {f"{key}s": values} if len(values) > 1 else {key: values[0]}
 
 
 # ---- measuring ------------------------------------------------------------------------------------------------------
@@ -313,7 +380,8 @@ def check_headline(name: str, part: Part) -> None:
     """ConfigError for a metric that this part cannot have, before an hour is spent on its answers."""
     ranks = part.decoding.outputs
     back = ("C",) * ranks if part.round_trip else None
-    row = Row(1, "C", "C" if part.target else None, ("C",) * ranks, back)
+    nats, tokens = (-1.0, 1) if part.round_trip else (None, None)
+    row = Row(1, "C", "C" if part.target else None, ("C",) * ranks, back, nats=nats, tokens=tokens, truncated=False)
     known: dict[str, str] = {"fcd": ""}
     saved = SavedPredictions(Path(name), [row], 1)
     scores = item_scores(saved, part.resolved_task, part.direction, Options(opsin=False), known)
@@ -336,6 +404,7 @@ def _describe(suite: Suite, name: str, part: Part, items: Items) -> dict[str, An
             "set_aside": items.set_aside,
             "repaired": items.repaired,
             "unreadable": items.unreadable,
+            "published": items.published,
             "items": len(items.items),
             "sha256": items.fingerprint(),
         },

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,6 +136,26 @@ def test_largest_fragment_counts_heavy_atoms_not_letters() -> None:
 def test_equality_policies(a: str, b: str, same_under: set[str]) -> None:
     assert {policy for policy in EQUALITIES if equal(a, b, policy)} == same_under
     assert {policy for policy in EQUALITIES if equal(b, a, policy)} == same_under
+
+
+def test_inchi_equality_is_that_of_the_inchis_whatever_was_looked_at_first() -> None:
+    some = [
+        "CC(=O)O[Na]",
+        "CC(=O)[O-].[Na+]",
+        "Cl",
+        "[H+].[Cl-]",
+        "C.C",
+        "C",
+        "C.CC",
+        "Oc1ccccn1",
+        "O=c1cccc[nH]1",
+        "[2H]C",
+    ]
+    whole = {smiles: Chem.MolToInchi(Chem.MolFromSmiles(smiles)) for smiles in some}
+    parts = {smiles: {Chem.MolToInchi(Chem.MolFromSmiles(part)) for part in smiles.split(".")} for smiles in some}
+    for a, b in product(some, some):
+        assert equal(a, b, "inchi") == (whole[a] == whole[b]), (a, b)
+        assert equal(a, b, "inchi_set") == (parts[a] == parts[b]), (a, b)
 
 
 def test_unknown_equality_is_refused_even_for_invalid_strings() -> None:

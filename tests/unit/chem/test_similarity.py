@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem, DataStructs
+from rdkit.Chem import rdMolDescriptors
 
 from rtrl_chem.chem.similarity import FINGERPRINTS, tanimoto
 
@@ -20,6 +22,19 @@ def test_similarity_is_symmetric_and_one_for_the_same_molecule(a: str, b: str, f
     there, back, same = tanimoto([(a, b), (b, a), (a, a)], fingerprint)
     assert there is not None and there == back and 0.0 <= there <= 1.0
     assert same == 1.0
+
+
+@pytest.mark.parametrize("smiles", ["C", "[He]", "C#C", "C1CC1", "[Na+].[Cl-]", "[SiH2]1[SiH2][SiH2]1", "CCO"])
+@pytest.mark.parametrize(
+    ("fingerprint", "make"),
+    [
+        pytest.param("maccs", rdMolDescriptors.GetMACCSKeysFingerprint, id="maccs"),
+        pytest.param("rdkit", Chem.RDKFingerprint, id="rdkit"),
+    ],
+)
+def test_a_molecule_is_as_like_itself_as_rdkit_says(fingerprint: str, make: Any, smiles: str) -> None:
+    bits = make(Chem.MolFromSmiles(smiles))
+    assert tanimoto([(smiles, smiles)], fingerprint) == [DataStructs.TanimotoSimilarity(bits, bits)]
 
 
 @pytest.mark.parametrize("fingerprint", FINGERPRINTS)

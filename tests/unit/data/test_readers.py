@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -268,15 +269,15 @@ def test_truncated_gzip_names_the_file_and_the_last_good_row(tmp_path: Path) -> 
     packed = gzip.compress("".join(f"C{'C' * (i % 97)}O name-{i * 7919 % 10_007}\n" for i in range(5_000)).encode())
     path = tmp_path / "x.smi.gz"
     path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(CorpusError, match=r"x\.smi\.gz is a truncated gzip archive \(good up to row [1-9]\d+\)"):
+    with pytest.raises(CorpusError, match=r"x\.smi\.gz is a truncated archive \(good up to row [1-9]\d+\)"):
         rows(path)
 
 
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("x.smi", gzip.compress(b"CCO\n")[:-8] + b"\0" * 8, "damaged gzip archive"),
-        ("x.smi", gzip.compress(b"CCO\n")[:10] + b"\x07" * 40, "damaged gzip archive"),
+        ("x.smi", gzip.compress(b"CCO\n")[:-8] + b"\0" * 8, "damaged archive"),
+        ("x.smi", gzip.compress(b"CCO\n")[:10] + b"\x07" * 40, "damaged archive"),
         ("x.parquet", b"PAR1 nothing of the kind", "cannot be read as Parquet"),
         ("x.smi", "CCO\n".encode("utf-16"), "UTF-16"),
     ],
@@ -305,7 +306,7 @@ class FakeTable:
 def test_hub_data_set_is_read_by_id_and_split(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def load_dataset(name: str, split: str, revision: str | None) -> FakeTable:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> FakeTable:
         asked.append((name, split))
         return FakeTable({"id": [1, 2], "smiles": ["CCO", None]})
 
@@ -319,8 +320,36 @@ def test_hub_data_set_is_read_by_id_and_split(monkeypatch: pytest.MonkeyPatch) -
     ]
 
 
+class FakeStream:
+    """As much of a `datasets.IterableDataset` as is used, of files that do not name their columns; it breaks off."""
+
+    column_names = None
+
+    def __iter__(self) -> Iterator[dict[str, object]]:
+        return iter([{"id": 1, "smiles": "CCO"}])
+
+    def select_columns(self, names: list[str]) -> FakeStream:
+        return self
+
+    def iter(self, size: int) -> Iterator[dict[str, list[object]]]:
+        yield {"smiles": ["CCO", "CCN"]}
+        raise ConnectionError("reset by peer")
+
+
+def test_hub_data_set_is_streamed_until_the_network_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> FakeStream:
+        assert streaming
+        return FakeStream()
+
+    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
+    found = open_rows("org/set", Columns((MOLECULE,), (None,), "org/set"), streaming=True)[1]
+    assert [next(found).cells, next(found).cells] == [("CCO",), ("CCN",)]
+    with pytest.raises(CorpusError, match=r"Hub data set 'org/set' \(split 'train'\).*reset by peer"):
+        next(found)
+
+
 def test_hub_data_set_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_dataset(name: str, split: str, revision: str | None) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> None:
         raise ConnectionError("no route to host\nwith a long\ntrace")
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))

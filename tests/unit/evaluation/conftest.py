@@ -10,6 +10,7 @@ import pytest
 
 from rtrl_chem.config import Config, config_from_mapping
 from rtrl_chem.models.codec import Answer
+from rtrl_chem.models.reverse import Score
 from rtrl_chem.tasks import TASKS, Direction, Task
 
 
@@ -26,6 +27,20 @@ class FakeModel:
         advance(len(sources))
         texts = [self.known[direction].get(source, "") for source in sources]
         return [Answer(text, text, len(text), text in self.truncated) for text in texts]
+
+
+class FakeLikelihood:
+    """-1 nat for each character of x, twice as much where y is empty; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Direction, list[str], list[str]]] = []
+
+    def __call__(
+        self, direction: Direction, sources: list[str], outputs: list[str], advance: Callable[[int], None]
+    ) -> list[Score]:
+        self.asked.append((direction, sources, outputs))
+        advance(len(set(zip(sources, outputs, strict=True))))
+        return [Score(-len(x) * (1.0 if y else 2.0), len(x)) for x, y in zip(sources, outputs, strict=True)]
 
 
 def make_policy(task: Task) -> Any:

@@ -12,7 +12,7 @@ from rtrl_chem.evaluation.files import Prediction, read_json, read_predictions, 
 from rtrl_chem.rewards.verdict import Verdict
 
 ROWS = [
-    Prediction("CCO", "ethanol", "OCC", "ethanol", Verdict.OK, True),
+    Prediction("CCO", "ethanol", "OCC", "ethanol", Verdict.OK, True, -0.5, 4, False),
     Prediction("CCC", "", "", None, Verdict.EMPTY, False),
     Prediction("C\\C=C/C", 'β\u2028\n"\ud800', None, None, None, None),
 ]
@@ -27,7 +27,7 @@ def test_line_holds_the_documented_keys(tmp_path: Path) -> None:
     write_predictions(tmp_path / "p.jsonl", ROWS[:1])
     assert (tmp_path / "p.jsonl").read_text() == (
         '{"source": "CCO", "output": "ethanol", "reconstruction": "OCC", "target": "ethanol", "verdict": "OK",'
-        ' "referee": true}\n'
+        ' "referee": true, "nats": -0.5, "tokens": 4, "truncated": false}\n'
     )
 
 

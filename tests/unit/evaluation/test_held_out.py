@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtrl_chem.data.pool import Mixture
+from rtrl_chem.data.stream import Stream
 from rtrl_chem.errors import ConfigError, CorpusError
-from rtrl_chem.evaluation.held_out import Item, TrainingItems, build_held_out, split_held_out, take_by_hash
+from rtrl_chem.evaluation.held_out import (
+    Item,
+    TrainingItems,
+    build_held_out,
+    held_out_items,
+    read_training_items,
+    split_held_out,
+    take_by_hash,
+)
 from rtrl_chem.tasks import Direction, Task
 
 from .conftest import make_config
@@ -149,3 +160,113 @@ def test_what_cannot_be_held_out_is_refused(
         evaluation = {"molecules": write_items(tmp_path / "t.smi", ["OCC"])}
     with pytest.raises(error, match=message):
         build_held_out(make_config(evaluation=evaluation), naming, data)
+
+
+# ---- corpora on disk, mixtures and streams --------------------------------------------------------------------------
+
+Write = Callable[..., str]
+
+
+def test_a_prepared_corpus_gives_up_the_items_that_its_file_would(
+    write_prepared: Write, tmp_path: Path, naming: Task
+) -> None:
+    plain, prepared = (
+        build_held_out(make_config(evaluation={"size": 5}, data={"molecules": path}), naming)
+        for path in (
+            write_items(tmp_path / "x.smi", ALKANES),
+            write_prepared(tmp_path / "corpus", train={"smiles": ALKANES}),
+        )
+    )
+    assert prepared[0].forward == plain[0].forward
+    assert list(prepared[1].molecules) == list(plain[1].molecules)
+    assert prepared[1].excluded == plain[1].excluded == 5
+
+
+def test_a_validation_split_is_what_is_held_out(write_prepared: Write, tmp_path: Path, naming: Task) -> None:
+    path = write_prepared(tmp_path / "corpus", train={"smiles": ALKANES}, validation={"smiles": ["CCO", "CCN"]})
+    held_out, training = build_held_out(make_config(data={"molecules": path}), naming)
+    assert {item.source for item in held_out.forward} == {"CCO", "CCN"}
+    assert held_out.origin == "2 of the validation split"
+    assert list(training.molecules) == ALKANES
+
+
+@pytest.mark.parametrize("split", ["validation", "test", "train"])
+def test_a_prepared_corpus_to_measure_on_gives_its_held_out_split(
+    write_prepared: Write, tmp_path: Path, naming: Task, split: str
+) -> None:
+    splits = {"train": {"smiles": ["C"]}, split: {"smiles": ["CCO", "CCN"]}}
+    config = make_config(evaluation={"molecules": write_prepared(tmp_path / "corpus", **splits)})
+    held_out = held_out_items(config, naming)
+    assert held_out is not None and {item.source for item in held_out.forward} == {"CCO", "CCN"}
+
+
+def test_prepared_reactions_are_held_out_on_both_sides(write_prepared: Write, tmp_path: Path, reaction: Task) -> None:
+    pairs = {"reactants": ["C.N", "C.O", "CC.N", "CC.O", "CN.O"], "product": ["CN", "CO", "CCN", "CCO", "CO"]}
+    path = write_prepared(tmp_path / "corpus", train=pairs)
+    config = make_config(evaluation={"size": 1}, data={"molecules": None, "outputs": path, "pairs": path})
+    held_out, training = build_held_out(config, reaction)
+    (item,) = held_out.forward
+    rest = [pair for pair in zip(*pairs.values(), strict=True) if pair[0] != item.source and pair[1] != item.target]
+    assert list(training.pairs) == rest
+    assert list(training.outputs) == [product for product in pairs["product"] if product != item.target]
+
+
+def test_a_product_of_many_reactions_is_held_out_once(write_prepared: Write, tmp_path: Path, reaction: Task) -> None:
+    path = write_prepared(tmp_path / "corpus", train={"product": ["CCO"] * 20})
+    with pytest.raises(CorpusError, match="all 20 training items"):
+        build_held_out(make_config(data={"molecules": None, "outputs": path}), reaction)
+    path = write_prepared(tmp_path / "other", train={"product": ["CCO", "CCN", "CCC"] * 10})
+    held_out, training = build_held_out(make_config(data={"molecules": None, "outputs": path}), reaction)
+    assert len(held_out.reverse) == len({item.source for item in held_out.reverse})
+    assert training.excluded == 10 * len(held_out.reverse)
+
+
+def test_a_prepared_corpus_is_limited_among_what_is_left(write_prepared: Write, tmp_path: Path, naming: Task) -> None:
+    path = write_prepared(tmp_path / "corpus", train={"smiles": ALKANES})
+    held_out, training = build_held_out(
+        make_config(evaluation={"size": 5}, data={"molecules": path, "limit": 10}), naming
+    )
+    assert len(set(training.molecules)) == 10
+    assert held_out.left.isdisjoint(training.molecules)
+
+
+def test_every_corpus_of_a_mixture_is_without_what_is_held_out(
+    write_prepared: Write, tmp_path: Path, naming: Task
+) -> None:
+    corpora = [
+        {"path": write_items(tmp_path / "x.smi", ALKANES[:30]), "weight": 2.0},
+        write_prepared(tmp_path / "corpus", train={"smiles": ALKANES[20:]}),
+    ]
+    held_out, training = build_held_out(make_config(evaluation={"size": 12}, data={"molecules": corpora}), naming)
+    assert isinstance(training.molecules, Mixture)
+    assert training.molecules.weights == (2.0, 1.0)
+    first, second = map(list, training.molecules.parts)
+    assert len(held_out.forward) == len(held_out.left)
+    assert first == [item for item in ALKANES[:30] if item not in held_out.left]
+    assert second == [item for item in ALKANES[20:] if item not in held_out.left]
+    assert training.excluded == 60 - len(first) - len(second)
+
+
+def test_a_mixture_with_nothing_left_of_a_corpus(tmp_path: Path, naming: Task) -> None:
+    test = write_items(tmp_path / "test.smi", ["CCO"])
+    corpora = [write_items(tmp_path / "x.smi", ALKANES), test]
+    with pytest.raises(CorpusError, match=r"all items of .*test\.smi are held out"):
+        build_held_out(make_config(evaluation={"molecules": test}, data={"molecules": corpora}), naming)
+
+
+def test_held_out_items_are_passed_over_in_a_stream(tmp_path: Path, naming: Task) -> None:
+    data = {"molecules": write_items(tmp_path / "x.smi", ALKANES), "streaming": {"buffer": 5}, "limit": 20}
+    config = make_config(evaluation={"molecules": write_items(tmp_path / "test.smi", ALKANES[:10])}, data=data)
+    _, training = build_held_out(config, naming)
+    assert len(training) == training.excluded == 0
+    assert isinstance(training.molecules, Stream)
+    assert set(training.molecules.draw(0, 40, (0,))) == set(ALKANES[10:30])
+
+
+def test_columns_and_formats_of_a_corpus_go_before_those_of_all(tmp_path: Path, naming: Task) -> None:
+    (tmp_path / "a.txt").write_text("drug,mol\nCCO,CO\n")
+    (tmp_path / "b.csv").write_text("drug,mol\nCCC,CN\n")
+    corpora = [{"path": str(tmp_path / "a.txt"), "format": "csv"}, {"path": str(tmp_path / "b.csv"), "field": "mol"}]
+    items = read_training_items(make_config(data={"molecules": corpora, "field": "drug"}), naming)
+    assert isinstance(items.molecules, Mixture)
+    assert items.molecules.parts == (("CCO",), ("CN",))

@@ -41,6 +41,34 @@ def read(tmp_path: Path, content: bytes, name: str = "rows.jsonl") -> SavedPredi
             id="a round trip without a label, and an extra column",
         ),
         pytest.param(
+            '{"source": "x", "output": "y", "nats": -1.5, "tokens": 3, "truncated": true}',
+            Row(1, "x", None, ("y",), nats=-1.5, tokens=3, truncated=True),
+            id="what the one who asked can tell",
+        ),
+        pytest.param(
+            '{"source": "x", "outputs": ["y", "z"], "truncated": [false, true], "nats": -2, "tokens": 1}',
+            Row(1, "x", None, ("y", "z"), nats=-2.0, tokens=1, truncated=False),
+            id="the same of ranked outputs: the first counts",
+        ),
+        pytest.param(
+            '{"source": "x", "output": "y", "nats": "-1", "tokens": ["a"], "truncated": 1}',
+            Row(1, "x", None, ("y",)),
+            id="unknown keys of these names",
+        ),
+        pytest.param(
+            f'{{"source": "x", "output": "y", "nats": {10**400}, "tokens": 2}}',
+            Row(1, "x", None, ("y",)),
+            id="a number that is no float",
+        ),
+        pytest.param(
+            '{"source": "x", "output": "y", "nats": NaN, "tokens": 2}', Row(1, "x", None, ("y",)), id="not a number"
+        ),
+        pytest.param(
+            '{"input": "x", "gold": ["t", "u"], "pred": ["y"]}',
+            Row(1, "x", "t", ("y",), more_targets=("u",)),
+            id="several targets",
+        ),
+        pytest.param(
             '{"source": "x", "target": "t", "output": "\\ud800"}', Row(1, "x", "t", ("\ufffd",)), id="half a surrogate"
         ),
     ],

@@ -16,7 +16,7 @@ from rtrl_chem.evaluation.round_trip import evaluate, round_trip
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction, Task
 
-from .conftest import FakeModel, make_config, make_policy
+from .conftest import FakeLikelihood, FakeModel, make_config, make_policy
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
 MODEL_NAMES = {"CCO": "ethanol", "OCC": "ethanol", "CCC": "propan", "C": "methane", "CCN": "CCN"}
@@ -35,12 +35,22 @@ def read_name(names: list[str]) -> list[str | None]:
 
 def test_each_item_becomes_a_line(naming: Task) -> None:
     assert round_trip(naming, FORWARD, HELD_OUT.forward, make_model()) == [
-        Prediction("CCO", "ethanol", "OCC", "ethanol", Verdict.OK),
-        Prediction("CCC", "propan", "CCCC", "propane", Verdict.TRUNCATED),
-        Prediction("C", "methane", "C(", "methane", Verdict.OK),
-        Prediction("CCN", "CCN", "NCC", "ethanamine", Verdict.COPIED_SOURCE),
-        Prediction("CCCC", "", "", "butane", Verdict.EMPTY),
+        Prediction("CCO", "ethanol", "OCC", "ethanol", Verdict.OK, truncated=False),
+        Prediction("CCC", "propan", "CCCC", "propane", Verdict.TRUNCATED, truncated=True),
+        Prediction("C", "methane", "C(", "methane", Verdict.OK, truncated=False),
+        Prediction("CCN", "CCN", "NCC", "ethanamine", Verdict.COPIED_SOURCE, truncated=False),
+        Prediction("CCCC", "", "", "butane", Verdict.EMPTY, truncated=False),
     ]
+
+
+def test_likelihood_goes_with_each_line(naming: Task) -> None:
+    likelihood, seen = FakeLikelihood(), []
+    found = round_trip(naming, FORWARD, HELD_OUT.forward, make_model(), lambda *report: seen.append(report), likelihood)
+    assert [(p.nats, p.tokens) for p in found] == [(-3, 3), (-3, 3), (-1, 1), (-3, 3), (-8, 4)]
+    [(direction, sources, outputs)] = likelihood.asked
+    assert (direction, sources) == (FORWARD, [item.source for item in HELD_OUT.forward])
+    assert outputs == ["ethanol", "propan", "methane", "CCN", ""], "an empty output is scored like any other"
+    assert seen[-2:] == [("forward: log p(molecule | name)", 0, 5), ("forward: log p(molecule | name)", 5, 5)]
 
 
 def test_equal_sources_are_asked_once_and_empty_outputs_never(naming: Task) -> None:
@@ -59,12 +69,24 @@ def test_model_that_writes_nothing_is_measured(naming: Task) -> None:
 
 def test_values_have_all_rows_as_denominator(naming: Task, tmp_path: Path) -> None:
     found = evaluate(
-        make_policy(naming), make_config(), HELD_OUT, tmp_path, generate=make_model(), referee=Referee(read_name)
+        make_policy(naming),
+        make_config(),
+        HELD_OUT,
+        tmp_path,
+        generate=make_model(),
+        likelihood=FakeLikelihood(),
+        referee=Referee(read_name),
     )
     values = {name: value.value for name, value in found[FORWARD].values.items()}
     assert values == pytest.approx(
         {
             "rtc": 2 / 5,
+            "rtc_isomeric": 2 / 5,
+            "rtc_stereo_free": 2 / 5,
+            "rtc_inchi": 2 / 5,
+            "rtc_inchi_set": 2 / 5,
+            "log_p": -18 / 5,
+            "log_p_per_token": -6 / 5,
             "similarity": values["similarity"],
             "exact_match": 2 / 5,
             "referee": 2 / 5,
@@ -80,9 +102,12 @@ def test_values_have_all_rows_as_denominator(naming: Task, tmp_path: Path) -> No
 
 
 def test_reverse_direction_has_its_own_metrics(naming: Task, tmp_path: Path) -> None:
-    found = evaluate(make_policy(naming), make_config(), HELD_OUT, tmp_path, generate=make_model())[REVERSE]
+    options = {"generate": make_model(), "likelihood": FakeLikelihood()}
+    found = evaluate(make_policy(naming), make_config(), HELD_OUT, tmp_path, **options)[REVERSE]
     assert {name: value.value for name, value in found.values.items()} == {
         "rtc": 0.5,  # ethanol comes back, though through another spelling; propane comes back as "propan"
+        "log_p": -7.0,
+        "log_p_per_token": -1.0,
         "exact_match": 1.0,
         "validity": 1.0,
         "leak_rate": 0.0,
@@ -90,7 +115,7 @@ def test_reverse_direction_has_its_own_metrics(naming: Task, tmp_path: Path) -> 
         "empty_rate": 0.0,
         "truncated_rate": 0.0,
     }
-    assert set(found.not_applicable) == {"similarity", "referee"}
+    assert {name for name in found.not_applicable if not name.startswith("rtc_")} == {"similarity", "referee"}
 
 
 def test_files_hold_what_was_measured(naming: Task, tmp_path: Path) -> None:
@@ -120,7 +145,8 @@ def fail(names: list[str]) -> list[str | None]:
     ],
 )
 def test_missing_referee_is_one_metric_less(naming: Task, tmp_path: Path, referee: Referee, reason: str) -> None:
-    found = evaluate(make_policy(naming), make_config(), HELD_OUT, tmp_path, generate=make_model(), referee=referee)
+    options = {"generate": make_model(), "likelihood": FakeLikelihood(), "referee": referee}
+    found = evaluate(make_policy(naming), make_config(), HELD_OUT, tmp_path, **options)
     assert found[FORWARD].not_measured == {"referee": reason}
     assert "rtc" in found[FORWARD].values
     assert {p.referee for p in read_predictions(tmp_path / "forward" / "predictions.jsonl")} == {None}

@@ -59,7 +59,7 @@ def test_model_to_evaluate(
     load_for_evaluation(make_config(model=own), given, naming)
     ((asked, _, *weights),) = loaded
     assert {key: getattr(asked, key) for key in expected} == expected
-    assert weights == ([tmp_path] if model == "ADAPTER" else [])
+    assert weights[:1] == ([tmp_path] if model == "ADAPTER" else [None] if given in (None, own["path"]) else [])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,8 @@ def test_bundled_model_end_to_end(tmp_path: Path) -> None:
     assert set(found) == set(Direction)
     for direction in Direction:
         lines = (tmp_path / direction.value / "predictions.jsonl").read_text().splitlines()
-        keys = {"source", "output", "reconstruction", "target", "verdict", "referee"}
+        keys = {"source", "output", "reconstruction", "target", "verdict", "referee", "nats", "tokens", "truncated"}
         assert [set(json.loads(line)) for line in lines] == [keys] * 4
+        assert all(json.loads(line)["nats"] < 0 < json.loads(line)["tokens"] for line in lines)
         assert json.loads((tmp_path / direction.value / "metrics.json").read_text())["n"] == 4
     assert "round trip, molecule -> name -> molecule, exact" in console.file.getvalue()  # type: ignore[attr-defined]

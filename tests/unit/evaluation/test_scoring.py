@@ -102,6 +102,44 @@ def test_rows_without_targets_have_their_round_trip(tmp_path: Path) -> None:
     assert "rows have no target" in found.not_measured.values()
 
 
+def test_what_only_the_asker_can_tell_is_measured_where_it_is_told(tmp_path: Path) -> None:
+    told = [
+        {"source": "CCO", "output": "a", "nats": -3.0, "tokens": 3, "truncated": True},
+        {"source": "CCN", "output": "b", "nats": -1.0, "tokens": 2, "truncated": False},
+    ]
+    found = measured(tmp_path, "naming", Direction.FORWARD, told).metrics
+    assert {name: found[name].value for name in ("log_p", "log_p_per_token", "truncated_rate")} == {
+        "log_p": -2.0,
+        "log_p_per_token": -0.75,
+        "truncated_rate": 0.5,
+    }
+    assert {found[name].n for name in ("log_p", "truncated_rate")} == {2}
+    silent = [*told, {"source": "CCC", "output": "c"}]
+    found, reasons = (lambda m: (m.metrics, m.not_measured))(measured(tmp_path, "naming", Direction.FORWARD, silent))
+    for name in ("log_p", "log_p_per_token", "truncated_rate"):
+        assert name not in found, "a mean over some rows is not one over all"
+        assert reasons[name].startswith("not known: 1 of 3 rows")
+
+
+@pytest.mark.parametrize("task", ["naming", "captioning"])
+def test_without_sources_nothing_is_said_of_them(tmp_path: Path, task: str) -> None:
+    rows = [{"target": "CCO", "output": "OCC", "reconstruction": "ethanol"}]
+    assert infer_direction(TASKS[task], saved(tmp_path, rows)) is Direction.REVERSE
+    found = measured(tmp_path, task, Direction.REVERSE, rows)
+    assert not {"rtc", "leak_rate", "copy_rate"} & set(found.metrics)
+    assert found.not_measured["everything against a source"] == "not known: rows have no source"
+    assert found.metrics["exact_isomeric"].value == 1
+
+
+def test_every_equality_has_its_round_trip(tmp_path: Path) -> None:
+    rows = [
+        {"source": x, "output": "n", "reconstruction": x_hat} for x, x_hat in [("C[C@H](N)O", "CC(N)O"), ("C.C", "C")]
+    ]
+    found = measured(tmp_path, "naming", Direction.FORWARD, rows).metrics
+    values = {name: one.value for name, one in found.items() if name.startswith("rtc_")}
+    assert values == {"rtc_isomeric": 0, "rtc_stereo_free": 0.5, "rtc_inchi": 0, "rtc_inchi_set": 0.5}
+
+
 def test_what_is_missing_has_its_reason(tmp_path: Path) -> None:
     found = measured(tmp_path, "reaction", Direction.REVERSE, [{"source": "CCO", "target": "CC.O", "output": "CC.O"}])
     assert {"top3", "rtc", "coverage", "class_diversity", "fcd"} <= set(found.not_measured)

@@ -210,3 +210,66 @@ def test_the_number_format(folder: Path, dtype: str, expected: torch.dtype, monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     edit(folder / "config.json", dtype="bfloat16")
     assert load_policy(ModelConfig(path=str(folder), dtype=dtype), NAMING).model.dtype is expected
+
+
+# ---- an adapter as a start ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def adapter(model_folder: Path, tmp_path: Path) -> tuple[Path, torch.Tensor]:
+    """The folder of a trained adapter, and what the model says with it."""
+    policy = trained(trained(load_policy(ModelConfig(path=str(model_folder), lora=LORA), NAMING)))
+    save_policy(policy, tmp_path / "adapter")
+    return tmp_path / "adapter", logits(policy)
+
+
+@pytest.mark.parametrize("lora", [None, {}, {"r": 4}], ids=["merged", "trained on", "trained on as it is"])
+def test_an_adapter_is_a_start_and_trains(adapter: tuple[Path, torch.Tensor], lora: dict[str, Any] | None) -> None:
+    folder, before = adapter
+    policy = load_policy(ModelConfig(path=str(folder), lora=lora), NAMING)
+    assert torch.allclose(logits(policy), before, atol=1e-4)
+    names = {name for name, weight in policy.model.named_parameters() if weight.requires_grad}
+    assert names == {name for name, _ in policy.model.named_parameters() if lora is None or ".default." in name}
+    assert not torch.allclose(logits(trained(policy)), before, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("lora", "said"),
+    [
+        pytest.param({"r": 8}, "model.lora.r: got 8, the adapter in", id="another rank"),
+        pytest.param({"use_dora": True}, "model.lora.use_dora: got True", id="another kind"),
+    ],
+)
+def test_an_adapter_is_not_what_the_config_says(
+    adapter: tuple[Path, torch.Tensor], lora: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ModelError) as error:
+        load_policy(ModelConfig(path=str(adapter[0]), lora=lora), NAMING)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def lose_the_base(folder: Path) -> None:
+    edit(folder / "adapter_config.json", base_model_name_or_path="/no/such/model")
+
+
+def shrink(folder: Path) -> None:
+    edit(folder / "adapter_config.json", r=2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(lose_the_base, "is an adapter over '/no/such/model': ", id="no base"),
+        pytest.param(shrink, "does not fit its model", id="weights of another rank"),
+    ],
+)
+@pytest.mark.parametrize("lora", [None, {}], ids=["merged", "trained on"])
+def test_a_spoilt_adapter_is_one_line(
+    adapter: tuple[Path, torch.Tensor], spoil: Callable[[Path], None], said: str, lora: dict[str, Any] | None
+) -> None:
+    spoil(adapter[0])
+    with pytest.raises(ModelError) as error:
+        load_policy(ModelConfig(path=str(adapter[0]), lora=lora), NAMING)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)

@@ -75,7 +75,7 @@ def test_values_and_gradients_are_those_of_the_plain_computation(kind: str) -> N
         (found[0] * weights).sum().backward()
         gradients.append([p.grad.clone() for p in model.parameters()])
         if compute is completion_log_probs:
-            ours = found
+            ours = found[:2]
     for a, b in zip(ours, found, strict=True):
         assert a is not None and b is not None
         torch.testing.assert_close(a.detach() * mask[:, -keep:], b.detach(), atol=1e-5, rtol=1e-5)

@@ -38,8 +38,8 @@ pytestmark = pytest.mark.usefixtures("light_collections")
 class EveryLength(RoundTripReward):
     """A random model hardly ever ends an answer; here a truncated one counts, so that there is something to learn."""
 
-    def judge(self, sources: list[str], answers: list[Answer]) -> list[Judged]:
-        return super().judge(sources, [replace(answer, truncated=False) for answer in answers])
+    def judge(self, sources: list[str], answers: list[Answer], targets: Any = None) -> list[Judged]:
+        return super().judge(sources, [replace(answer, truncated=False) for answer in answers], targets)
 
 
 class Live:

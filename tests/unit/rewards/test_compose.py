@@ -14,6 +14,10 @@ from rtrl_chem.models.codec import Answer
 from rtrl_chem.models.reverse import Score
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch, summary
 from rtrl_chem.rewards.likelihood import FLOORS
+from rtrl_chem.rewards.options import SupervisedReward
+from rtrl_chem.rewards.registry import WeightedTerm
+from rtrl_chem.rewards.terms import Batch
+from rtrl_chem.rewards.user import UserTerm
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import NAMING, Direction
 
@@ -61,6 +65,14 @@ GATED = [
 ]
 
 
+def test_an_ungated_verdict_is_counted_and_earns_what_the_terms_give() -> None:
+    rewards = Rewards(format=FormatReward(weight=0.5))
+    reward = RoundTripReward(Codec(), FORWARD, Reverse(), rewards, ["LEAKED_SOURCE"])  # type: ignore[arg-type]
+    leak, copy = reward.judge([ASPIRIN] * 2, [answer(f"acid {ASPIRIN}"), answer(ASPIRIN)])
+    assert (leak.verdict, leak.reward) == (Verdict.LEAKED_SOURCE, 0.5)
+    assert (copy.verdict, copy.reward) == (Verdict.COPIED_SOURCE, 0.0)
+
+
 @pytest.mark.parametrize(("form", "normalize"), FLOORS, ids=" ".join)
 @pytest.mark.parametrize(("direction", "source", "given", "verdict"), GATED)
 def test_a_gated_output_earns_the_floor_and_is_not_scored(
@@ -71,8 +83,9 @@ def test_a_gated_output_earns_the_floor_and_is_not_scored(
     reward = reward_of(direction, reverse, likelihood=term, format=FormatReward(weight=0.5))
     [judged] = reward.judge([source], [given])
     floor = FLOORS[form, normalize]
-    expected = Judged(source, given.text, given.completion, 2 * floor, verdict, judged.evidence, floor, 0.0, None, None)
-    assert judged == expected
+    parts = {"likelihood": floor, "format": 0.0}
+    expected = (source, given.text, given.completion, None, 2 * floor, verdict, judged.evidence, parts)
+    assert judged == Judged(direction, *expected, nats=None, tokens=None)
     assert bool(judged.evidence) == (verdict in (Verdict.COPIED_SOURCE, Verdict.LEAKED_SOURCE))
     assert reverse.asked == []
 
@@ -81,7 +94,8 @@ def test_an_ok_output_earns_the_weighted_sum_and_keeps_its_parts() -> None:
     reward = reward_of(likelihood=LikelihoodReward(weight=2.0), format=FormatReward(weight=0.5))
     [judged] = reward.judge(["CCO"], [answer("ethanol")])
     assert judged.reward == pytest.approx(2.0 * 0.25 + 0.5 * 1.0)
-    assert (judged.likelihood, judged.format, judged.verdict) == (pytest.approx(0.25), 1.0, Verdict.OK)
+    assert judged.components == {"likelihood": pytest.approx(0.25), "format": 1.0}
+    assert (judged.verdict, judged.evidence) == (Verdict.OK, "")
     assert (judged.nats, judged.tokens) == (math.log(0.25), 4)
 
 
@@ -100,7 +114,7 @@ def test_a_term_that_is_left_out_is_off(terms: dict[str, Any], expected: float) 
 
 def test_an_ill_formed_name_is_scored_without_the_format_term() -> None:
     [judged] = reward_of().judge(["CCO"], [answer("eth(anol")])
-    assert (judged.verdict, judged.format, judged.reward) == (Verdict.OK, 0.0, pytest.approx(0.25))
+    assert (judged.verdict, judged.components["format"], judged.reward) == (Verdict.OK, 0.0, pytest.approx(0.25))
 
 
 def test_scores_go_to_the_outputs_that_were_scored() -> None:
@@ -193,3 +207,71 @@ def test_a_stopwatch_adds_up() -> None:
     first = watch.seconds["part"]
     watch.add("part", 0.0)
     assert watch.seconds["part"] > 2 * first > 0
+
+
+# ---- terms that have no word on a sample ----------------------------------------------------------------------------
+
+
+def test_a_source_without_a_label_is_left_out_of_the_supervised_term() -> None:
+    reward = reward_of(likelihood=LikelihoodReward(), supervised=SupervisedReward(weight=2.0))
+    given = [answer("ethanol"), answer("ethane"), answer(""), answer("methane"), answer("")]
+    judged = reward.judge(["CCO", "CCO", "CCO", "C", "C"], given, ["ethanol"] * 3 + [None] * 2)
+    assert [one.components["supervised"] for one in judged] == [1.0, 0.0, 0.0, None, None]
+    assert [one.reward for one in judged] == pytest.approx([2.25, 0.25, 0.0, 0.25, 0.0])
+    assert [one.target for one in judged] == ["ethanol"] * 3 + [None] * 2
+    assert summary(judged)["reward/supervised"] == pytest.approx(1 / 3)
+
+
+def test_a_sample_that_no_term_counts_is_marked() -> None:
+    reward = reward_of(supervised=SupervisedReward())
+    judged = reward.judge(["CCO", "C"], [answer("ethanol"), answer("methane")], ["ethanol", None])
+    assert [(one.reward, one.counted) for one in judged] == [(1.0, True), (0.0, False)]
+    assert "reward/supervised" not in summary(judged[1:])
+
+
+class Knows:
+    """A user's term that has a word on some sources only, and a floor."""
+
+    def __init__(self, *sources: str) -> None:
+        self.floor, self.needs_target, self.sources = -5.0, False, sources
+
+    def __call__(self, batch: Batch) -> list[float | None]:
+        return [1.0 if x in self.sources else None for x in batch.sources]
+
+
+def test_what_is_left_out_is_left_out_for_every_output_of_the_source() -> None:
+    """Else a gated output would be worth its floor beside honest ones that are worth nothing."""
+    reward = reward_of()
+    reward.terms = [WeightedTerm("known", 2.0, Knows("CCO"))]
+    judged = reward.judge(["CCO", "CCO", "C", "C"], [answer("ethanol"), answer(""), answer("methane"), answer("")])
+    assert [one.components["known"] for one in judged] == [1.0, -5.0, None, None]
+    assert [one.reward for one in judged] == [2.0, -10.0, 0.0, 0.0]
+
+
+def test_terms_are_asked_about_what_passed_alone() -> None:
+    asked: list[Batch] = []
+
+    def keep(batch: Batch) -> list[float]:
+        asked.append(batch)
+        return [0.5] * len(batch)
+
+    reward = reward_of()
+    reward.terms = [WeightedTerm("mine", 1.0, UserTerm("mine", keep))]
+    judged = reward.judge(["CCO", "C"], [answer(""), answer("methane")], ["ethanol", "methane"])
+    assert [(b.sources, b.outputs, b.targets) for b in asked] == [(("C",), ("methane",), ("methane",))]
+    assert [one.reward for one in judged] == [0.0, 0.5]
+    reward.judge(["C"], [answer("")])
+    assert len(asked) == 1, "nothing passed, nothing asked"
+
+
+def test_each_term_has_its_time() -> None:
+    reward = reward_of(likelihood=LikelihoodReward(), format=FormatReward())
+    reward.judge(["CCO"], [answer("ethanol")])
+    assert set(reward.stopwatch.seconds) == {"verdicts", "reward likelihood", "reward format"}
+
+
+def test_trl_passes_the_labels_on() -> None:
+    reward = reward_of(supervised=SupervisedReward())
+    found = reward(completion_ids=[ids_of("ethanol"), ids_of("x")], source=["CCO", "C"], target=["ethanol", None])
+    assert found == [1.0, 0.0]
+    assert [one.target for one in reward.drain()] == ["ethanol", None]

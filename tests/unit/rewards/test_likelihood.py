@@ -34,11 +34,6 @@ def test_the_forms(form: str, normalize: str, nats: float, tokens: int, expected
 
 
 @FORMS
-def test_what_is_not_scored_earns_the_floor(form: str, normalize: str) -> None:
-    assert likelihood_reward(None, form, normalize) == FLOORS[form, normalize]
-
-
-@FORMS
 @given(score=SCORES)
 def test_no_score_earns_less_than_the_floor(form: str, normalize: str, score: Score) -> None:
     reward = likelihood_reward(score, form, normalize)

@@ -1,12 +1,23 @@
 """The committed list of TRL's and PEFT's fields is that of the installed versions."""
 
+import re
 from enum import Enum
 from importlib.resources import files
 from typing import Any, Literal, Optional
 
 import pytest
 
-from rtrl_chem.passthrough import BATCH_DEFAULTS, OWNED, OWNED_LORA, SAMPLING
+from rtrl_chem.passthrough import (
+    BATCH_DEFAULTS,
+    CHOICES,
+    NOT_OF_PPO,
+    OWNED,
+    OWNED_LORA,
+    RLOO_BETA,
+    RLOO_GENERATIONS,
+    SAMPLING,
+    TRAINERS,
+)
 
 script = pytest.importorskip("list_trl_fields")
 
@@ -45,8 +56,22 @@ def test_what_the_checks_name_is_there() -> None:
     assert set(OWNED) <= set(content["GRPOConfig"]) | set(content["SFTConfig"])
     assert set(OWNED_LORA) <= set(content["LoraConfig"])
     assert set(SAMPLING) <= set(content["GRPOConfig"])
+    assert set(NOT_OF_PPO) <= set(content["GRPOConfig"])
+    assert set(TRAINERS.values()) <= set(content)
+
+
+def test_every_loss_of_trl_is_known() -> None:
+    help_text = script.GRPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    named = help_text.partition("Supported values are")[2].partition(".")[0]
+    assert set(re.findall(r"'(\w+)'", named)) == set(CHOICES["loss_type"])
+    assert set(CHOICES) <= set(script.build()["GRPOConfig"])
 
 
 def test_the_batch_defaults_are_those_of_trl() -> None:
     fields = script.GRPOConfig.__dataclass_fields__
     assert {name: fields[name].default for name in BATCH_DEFAULTS} == BATCH_DEFAULTS
+    of_rloo = script.RLOOConfig.__dataclass_fields__
+    assert {name: of_rloo[name].default for name in BATCH_DEFAULTS} == BATCH_DEFAULTS | {
+        "num_generations": RLOO_GENERATIONS
+    }
+    assert of_rloo["beta"].default == RLOO_BETA

@@ -50,3 +50,15 @@ def test_the_card_shows_what_was_measured() -> None:
 
 def test_without_a_measurement_the_card_says_so() -> None:
     assert "not measured before training" in model_card(CONFIG, None)
+
+
+def test_the_card_says_how_models_are_arranged_and_what_the_guards_did() -> None:
+    config = CONFIG.model_copy(
+        update={"models": "separate", "regime": ("supervised", "synthetic"), "schedule": "joint"}
+    )
+    card = model_card(config, None, ["Stopped early: because."])
+    assert "Regime: supervised + synthetic." in card
+    assert "`forward/` and `reverse/` are models of their own" in card
+    assert "rounds of forward + reverse" in card
+    assert "Stopped early: because." in card
+    assert "Regime" not in model_card(CONFIG, None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rtrl_chem.config import Config, config_from_mapping
 from rtrl_chem.tasks import Direction
-from rtrl_chem.training.phase import derive_seed, next_sources, plan
+from rtrl_chem.training.phase import Kind, derive_seed, next_sources, plan
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
 
@@ -41,6 +41,64 @@ def test_a_round_trains_each_direction_in_the_order_given() -> None:
 def test_a_phases_folder_sorts_by_round() -> None:
     phase = plan(make_config())[2]
     assert phase.folder(Path("run")) == Path("run/rounds/01-forward")
+
+
+EVERYTHING = {
+    "regime": ["supervised", "synthetic"],
+    "data": {"molecules": "x", "pairs": "y"},
+    "supervised": {"warm_up_steps": 7},
+    "synthetic": {"steps": 3},
+    "rounds": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({}, "warm-up:sft:7 00-forward:rl:5 00-reverse:synthetic:3 00-reverse:rl:5", id="all three"),
+        pytest.param(
+            {"schedule": "joint"}, "warm-up:sft:7 00-reverse:synthetic:3 00-joint:rl:5", id="both in each batch"
+        ),
+        pytest.param(
+            {"models": "separate"},
+            "warm-up-forward:sft:7 warm-up-reverse:sft:7 00-forward:rl:5 00-reverse:synthetic:3 00-reverse:rl:5",
+            id="two models warm up one by one",
+        ),
+        pytest.param(
+            {"synthetic": {"pairs_weight": 0.5}},
+            "warm-up:sft:7 00-forward:synthetic:5 00-forward:rl:5 00-reverse:synthetic:5 00-reverse:rl:5",
+            id="rule-made pairs serve a direction without real answers",
+        ),
+        pytest.param(
+            {"regime": "synthetic", "supervised": {}, "algorithm": "sft"},
+            "00-reverse:synthetic:3",
+            id="made pairs alone",
+        ),
+        pytest.param(
+            {"regime": "supervised", "synthetic": {}, "algorithm": "sft", "directions": ["reverse"]},
+            "warm-up:sft:7 00-reverse:sft:5",
+            id="labelled pairs alone",
+        ),
+    ],
+)
+def test_the_phases_of_a_config(changes: dict[str, Any], expected: str) -> None:
+    phases = plan(make_config(**(EVERYTHING | changes)))
+    assert " ".join(f"{p.folder(Path('.')).name}:{p.kind}:{p.steps}" for p in phases) == expected
+    assert [p.index for p in phases] == list(range(len(phases)))
+    assert [p.first_step for p in phases] == [sum(q.steps for q in phases[:i]) for i in range(len(phases))]
+    assert len({p.seed for p in phases}) == len(phases)
+
+
+def test_the_other_regimes_leave_the_seeds_of_the_round_trip_alone() -> None:
+    plain = [(p.round, p.way, p.seed) for p in plan(make_config(rounds=1))]
+    assert [(p.round, p.way, p.seed) for p in plan(make_config(**EVERYTHING)) if p.kind is Kind.RL] == plain
+
+
+def test_each_direction_of_a_joint_phase_draws_numbers_of_its_own() -> None:
+    [phase] = plan(make_config(schedule="joint", rounds=1))
+    assert len({phase.seed, phase.along(FORWARD).seed, phase.along(REVERSE).seed}) == 3
+    [forward, _] = plan(make_config(rounds=1))
+    assert forward.along(FORWARD) == forward
 
 
 def test_no_two_phases_draw_the_same_random_numbers() -> None:

@@ -12,7 +12,9 @@ import pytest
 from rtrl_chem.config import Config, config_from_mapping
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
+from rtrl_chem.rewards.options import TAKEN
 from rtrl_chem.rewards.verdict import Verdict
+from rtrl_chem.tasks import Direction
 from rtrl_chem.training.run_folder import RunFolder, State, write_completions
 
 
@@ -33,7 +35,7 @@ def make_config(folder: Path, **changes: Any) -> Config:
 def used(tmp_path: Path) -> RunFolder:
     """The folder of a run with one phase done."""
     folder = RunFolder(tmp_path / "run")
-    folder.open(make_config(folder.path), State())
+    folder.open(make_config(folder.path), State(), 0)
     folder.save_state(State(phases_done=1, checkpoint="rounds/00-forward/checkpoint-2", phases=[{"steps": 2}]))
     return folder
 
@@ -101,7 +103,7 @@ def test_going_on_forgets_what_a_killed_phase_logged(used: RunFolder) -> None:
         used.append_metrics({"step": step})
     with open(used.path / "metrics.jsonl", "a") as lines:
         lines.write('{"step": 4, "lo')  # cut off by the kill
-    used.open(make_config(used.path), used.state())
+    used.open(make_config(used.path), used.state(), 2)
     assert metrics_steps(used) == [1, 2]
 
 
@@ -109,13 +111,13 @@ def test_going_on_keeps_every_phase_that_is_done(used: RunFolder) -> None:
     """Expert iteration may take fewer steps than planned; the next phase starts on the planned step all the same."""
     for step in (1, 3, 4, 5):
         used.append_metrics({"step": step})
-    used.open(make_config(used.path), State(phases_done=2, phases=[{"steps": 1}, {"steps": 2}]))
+    used.open(make_config(used.path), State(phases_done=2, phases=[{"steps": 1}, {"steps": 2}]), 4)
     assert metrics_steps(used) == [1, 3, 4]
 
 
 def test_a_new_run_empties_the_folder(used: RunFolder) -> None:
     (used.path / "old").touch()
-    used.open(make_config(used.path), State())
+    used.open(make_config(used.path), State(), 0)
     assert not (used.path / "old").exists()
     assert used.state() == State()
 
@@ -124,13 +126,20 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "target")  # may be read and not be emptied
     with pytest.raises(RunFolderError, match="cannot be written"):
-        RunFolder(tmp_path / "link").open(make_config(tmp_path / "link"), State())
+        RunFolder(tmp_path / "link").open(make_config(tmp_path / "link"), State(), 0)
 
 
 def test_completions_keep_every_part_of_a_sample(tmp_path: Path) -> None:
-    scored = Judged("CCO", "ethanol", " ethanol", 0.45, Verdict.OK, "", 0.25, 1.0, -1.4, 4)
-    gated = Judged("CCO", "", "", 0.0, Verdict.EMPTY, "", 0.0, 0.0, None, None)
+    parts = {"likelihood": 0.25, "supervised": None}
+    scored = Judged(Direction.FORWARD, "CCO", "ethanol", " ethanol", "alcohol", 0.45, Verdict.OK, "", parts, -1.4, 4)
+    gated = Judged(
+        Direction.FORWARD, "CCO", "", "", None, 0.0, Verdict.EMPTY, "", {"likelihood": 0.0, "supervised": None}
+    )
     write_completions(tmp_path / "rounds" / "c.parquet", [(1, scored), (2, gated)])
     rows = pq.read_table(tmp_path / "rounds" / "c.parquet").to_pylist()
     assert [(row["step"], row["verdict"], row["nats"]) for row in rows] == [(1, "OK", -1.4), (2, "EMPTY", None)]
-    assert set(rows[0]) == {"step", *Judged.__dataclass_fields__}
+    assert [(row["likelihood"], row["supervised"], row["target"]) for row in rows] == [
+        (0.25, None, "alcohol"),
+        (0.0, None, None),
+    ]
+    assert set(rows[0]) - set(parts) == set(TAKEN) == {"step", *Judged.__dataclass_fields__} - {"components"}

@@ -19,11 +19,15 @@ Captions: `bleu2`, `bleu4`, `meteor_score` over SciBERT word pieces, `rouge_1`, 
 **answered rows only**, beside `num_all` and `num_no_answer`. Names: `num_t{k}_split_match`, the same parts between
 semicolons in any order.
 
-The script takes every target that its data set has for a source as right; here a row has its own target only.
+Several targets: whatever its data set has as the target of a source is right for it. Here these are the targets of a
+row (`gold` may be a list) and those of the other rows of the file with the same source, which is the same where the
+file holds the whole test set. A row's similarity is the highest over its targets, fingerprint by fingerprint. For
+captions the script picks one of them, an arbitrary one; here it is the row's own.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -40,6 +44,7 @@ from rtrl_chem.evaluation.metrics.dialects.report import (
     fingerprint_similarities,
     mean,
     read_leniently,
+    without_value,
 )
 from rtrl_chem.evaluation.metrics.tokens import find_vocabulary
 from rtrl_chem.evaluation.metrics.workers import map_chunks
@@ -75,7 +80,8 @@ def report(predictions: SavedPredictions, task: Task, direction: Direction, sett
 def structure_report(rows: Sequence[Row], ranks: int, settings: Settings, multiple_match: bool = False) -> Report:
     """Counts of molecules, with `multiple_match` those of sets of molecules too."""
     work = partial(_structure_statistics, ranks=ranks)
-    found = map_chunks(work, rows, settings.processes, settings.on_progress)
+    judged = list(zip(rows, _targets(rows), strict=True))
+    found = map_chunks(work, judged, settings.processes, settings.on_progress)
     flags = np.concatenate([flags for flags, _ in found])
     similar = np.concatenate([similarities for _, similarities in found])
     no_answer, invalid, exact, shared = (flags[:, :, i] for i in range(4))
@@ -90,7 +96,7 @@ def structure_report(rows: Sequence[Row], ranks: int, settings: Settings, multip
     for k in range(1, ranks + 1) if multiple_match else ():
         intersecting = int(shared[:, :k].any(axis=1).sum())
         values |= {f"num_t{k}_subset": intersecting, f"num_t{k}_intersection": intersecting}
-    return Report(values)
+    return Report(values, without_value(values, _FINGERPRINTS, "no first output is valid"))
 
 
 def caption_report(predictions: SavedPredictions, settings: Settings) -> Report:
@@ -112,9 +118,10 @@ def name_report(rows: Sequence[Row], ranks: int) -> Report:
     values: dict[str, Any] = {"num_all": len(rows)}
     for k in range(1, ranks + 1):
         values[f"num_t{k}_no_answer"] = sum(not any(row.outputs[:k]) for row in rows)
+    wanted = [{_parts(target) for target in targets} for targets in _targets(rows)]
     for k in range(1, ranks + 1):
         values[f"num_t{k}_split_match"] = sum(
-            any(_parts(output) == _parts((row.target or "").strip()) for output in row.outputs[:k]) for row in rows
+            any(_parts(output) in right for output in row.outputs[:k]) for row, right in zip(rows, wanted, strict=True)
         )
     return Report(values)
 
@@ -125,22 +132,36 @@ def rewrite(smiles: str) -> tuple[str, ...] | None:
     return None if None in fragments else tuple(sorted(fragment for fragment in fragments if fragment is not None))
 
 
-def _structure_statistics(rows: Sequence[Row], ranks: int) -> tuple[NDArray[np.bool_], Array]:
+def _targets(rows: Sequence[Row]) -> list[list[str]]:
+    """The right answers to each row, its own first: those of all rows with its source."""
+    own = [[text.strip() for text in (row.target or "", *row.more_targets)] for row in rows]
+    of_source: dict[str, list[str]] = defaultdict(list)
+    for row, targets in zip(rows, own, strict=True):
+        of_source[row.source] += targets
+    # Rows without a source have nothing in common.
+    return [
+        list(dict.fromkeys([*targets, *(of_source[row.source] if row.source else ())]))
+        for row, targets in zip(rows, own, strict=True)
+    ]
+
+
+def _structure_statistics(judged: Sequence[tuple[Row, Sequence[str]]], ranks: int) -> tuple[NDArray[np.bool_], Array]:
     """(n, ranks, 4) flags: no answer, invalid, exact match, shares a fragment; (n, 3) similarities, NaN if invalid."""
-    flags = np.zeros((len(rows), ranks, 4), dtype=bool)
+    flags = np.zeros((len(judged), ranks, 4), dtype=bool)
     flags[:, :, 0] = True
-    similar = np.full((len(rows), len(_FINGERPRINTS)), np.nan)
-    for i, row in enumerate(rows):
-        target = rewrite((row.target or "").strip())
+    similar = np.full((len(judged), len(_FINGERPRINTS)), np.nan)
+    for i, (row, targets) in enumerate(judged):
+        wanted = [fragments for target in targets if (fragments := rewrite(target)) is not None]
+        identities = [_identity(fragments) for fragments in wanted]
         for rank, output in enumerate(row.outputs):
             fragments = rewrite(output) if output else None
             flags[i, rank, :2] = not output, bool(output) and fragments is None
-            if fragments is None or target is None:
+            if fragments is None or not wanted:
                 continue
-            ours, wanted = _identity(fragments), _identity(target)
-            flags[i, rank, 2:] = ours == wanted, bool(ours & wanted)
+            ours = _identity(fragments)
+            flags[i, rank, 2:] = ours in identities, any(ours & one for one in identities)
             if rank == 0:
-                similar[i] = _similarities(target, fragments)
+                similar[i] = np.max([_similarities(target, fragments) for target in wanted], axis=0)
     return flags, similar
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
+import huggingface_hub
 import pytest
 
 from rtrl_chem.errors import ConfigError, CorpusError
@@ -79,6 +80,14 @@ def test_without_labels_rows_are_a_corpus(tmp_path: Path) -> None:
     assert found.set_aside == {"does not parse": 1, "duplicate": 1}
 
 
+def test_another_number_of_rows_than_was_published_is_remarked_upon(tmp_path: Path) -> None:
+    (tmp_path / "rows.tsv").write_text("a\tb\nC\tC\n")
+    part = {"source": "{a}", "target": "{b}"}
+    for rows, said in ((1, False), (3300, True)):
+        found = read_items(suite({"local": ["rows.tsv"], "rows": rows}, part), "p", tmp_path)
+        assert ("1 rows (the published set has 3,300)" in found.summary()) is said
+
+
 def test_a_size_takes_the_same_items_in_any_order(tmp_path: Path) -> None:
     rows = [f"{'C' * n}\tname {n}" for n in range(1, 30)]
     part = {"task": "naming", "source": "{smiles}", "target": "{name}"}
@@ -87,7 +96,7 @@ def test_a_size_takes_the_same_items_in_any_order(tmp_path: Path) -> None:
     back = read(tmp_path, header + "\n".join(rows[::-1]), part, size=5)
     assert len(straight.items) == 5
     assert straight.items == back.items[::-1]
-    assert "5 of them taken" in straight.summary()
+    assert straight.summary().endswith("29 rows; 5 taken")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +122,20 @@ def test_data_that_cannot_be_reached_is_one_line(
     assert "\n" not in str(raised.value)
 
 
-def test_a_member_of_an_archive_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`hub(download=..., head=...)` in the place of what its client does over the network."""
+
+    def replace(download: Any = None, head: Any = lambda *args, **kwargs: None) -> None:
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+        monkeypatch.setattr(huggingface_hub, "get_session", lambda: SimpleNamespace(head=head))
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+
+    return replace
+
+
+def test_a_member_of_an_archive_on_the_hub(tmp_path: Path, hub: Any) -> None:
     with ZipFile(tmp_path / "data.zip", "w") as archive:
         archive.writestr("raw/test/s2i.jsonl", '{"input": "CCO", "output": "ethanol"}\n')
     asked: list[tuple[Any, ...]] = []
@@ -122,33 +144,53 @@ def test_a_member_of_an_archive_on_the_hub(tmp_path: Path, monkeypatch: pytest.M
         asked.append((*args, kwargs["revision"]))
         return str(tmp_path / "data.zip")
 
-    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=download))
-    hub = {"id": "org/set", "revision": REVISION, "file": "data.zip", "member": "raw/test/s2i.jsonl"}
+    hub(download)
+    place = {"id": "org/set", "revision": REVISION, "file": "data.zip", "member": "raw/test/s2i.jsonl"}
     part = {"task": "naming", "source": "{input}", "target": "{output}"}
-    assert read_items(suite({"hub": hub}, part), "p", None).items == [Item("CCO", "ethanol")]
+    assert read_items(suite({"hub": place}, part), "p", None).items == [Item("CCO", "ethanol")]
     assert asked == [("org/set", "data.zip", REVISION)]
 
 
-def test_a_hub_out_of_reach_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_out_of_reach_is_one_line(hub: Any) -> None:
     def download(*args: Any, **kwargs: Any) -> str:
         raise ConnectionError("no route\nto host")
 
-    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace(hf_hub_download=download))
-    hub = {"id": "org/set", "revision": REVISION, "file": "test.csv"}
+    hub(download)
+    place = {"id": "org/set", "revision": REVISION, "file": "test.csv"}
     with pytest.raises(CorpusError, match=r"test.csv of org/set on the Hub cannot be had \(no route\)") as raised:
-        read_items(suite({"hub": hub}, {"source": "{a}", "target": "{b}"}), "p", None)
+        read_items(suite({"hub": place}, {"source": "{a}", "target": "{b}"}), "p", None)
     assert "\n" not in str(raised.value)
 
 
-def test_a_split_of_the_hub_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_client_looks_into_its_cache_alone(tmp_path: Path, hub: Any) -> None:
+    def no_network(*args: Any, **kwargs: Any) -> None:
+        raise OSError("Name or service not known")
+
+    def cached(*args: Any, **kwargs: Any) -> str:
+        assert huggingface_hub.constants.HF_HUB_OFFLINE, "or it would try for half a minute"
+        if "kept" not in args[1]:
+            raise FileNotFoundError(args[1])
+        return str(tmp_path / "kept.tsv")
+
+    hub(cached, no_network)
+    (tmp_path / "kept.tsv").write_text("a\tb\nC\tC\n")
+    part, place = {"source": "{a}", "target": "{b}"}, {"id": "org/set", "revision": REVISION}
+    assert read_items(suite({"hub": place | {"file": "kept.tsv"}}, part), "p", None).items == [Item("C", "C")]
+    with pytest.raises(CorpusError, match="cannot be reached: Name or service not known"):
+        read_items(suite({"hub": place | {"file": "lost.tsv"}}, part), "p", None)
+
+
+def test_a_split_of_the_hub_is_asked_for_with_its_revision(monkeypatch: pytest.MonkeyPatch, hub: Any) -> None:
     asked: list[tuple[Any, ...]] = []
 
-    def load_dataset(name: str, split: str, revision: str | None) -> None:
+    def load_dataset(name: str, split: str, revision: str | None, streaming: bool) -> None:
         asked.append((name, split, revision))
         raise ConnectionError("offline")
 
-    monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
-    hub = {"id": "org/set", "revision": REVISION, "split": "test"}
-    with pytest.raises(CorpusError, match="offline"):
-        read_items(suite({"hub": hub}, {"source": "{a}", "target": "{b}"}), "p", None)
+    hub()
+    datasets = SimpleNamespace(load_dataset=load_dataset, disable_progress_bars=lambda: None)
+    monkeypatch.setitem(sys.modules, "datasets", datasets)
+    place = {"id": "org/set", "revision": REVISION, "split": "test"}
+    with pytest.raises(CorpusError, match=r"s, data 'rows': .* offline"):
+        read_items(suite({"hub": place}, {"source": "{a}", "target": "{b}"}), "p", None)
     assert asked == [("org/set", "test", REVISION)]

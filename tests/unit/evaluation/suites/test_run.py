@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,12 @@ def small(tmp_path: Path, **changes: Any) -> Suite:
     return Suite.model_validate(whole | {"parts": {"p": part | changes}})
 
 
-def with_model(suite: Suite, path: Path, style: Any) -> Suite:
+def with_model(suite: Suite, path: Path | str, style: Any) -> Suite:
     return Suite.model_validate(suite.model_dump(mode="json") | {"model": {"path": str(path), "prompt_style": style}})
 
 
 def test_an_unknown_metric_is_said_before_the_model_is_loaded(tmp_path: Path) -> None:
-    suite = with_model(small(tmp_path, metrics=["exakt_match"]), tmp_path / "no-model", "plain")
+    suite = with_model(small(tmp_path, metrics=["exakt_match"]), "org/no-model", "plain")
     with pytest.raises(ConfigError, match="did you mean 'exact_match'"):
         evaluate_suite(suite, out=tmp_path / "out")
 
@@ -43,6 +44,34 @@ def test_a_style_without_words_cannot_take_a_column(tmp_path: Path, model_folder
     suite = with_model(small(tmp_path, **prompt), model_folder, "compact")
     with pytest.raises(ConfigError, match="so kind would be lost"):
         evaluate_suite(suite, out=tmp_path / "out")
+
+
+def test_a_part_that_cannot_be_asked_is_said_before_another_is(tmp_path: Path, model_folder: Path) -> None:
+    suite = with_model(small(tmp_path), model_folder, "compact")
+    unasked = suite.parts["p"].model_copy(update={"prompt": "Name {source}, which is of kind {kind}."})
+    both = suite.model_copy(update={"parts": suite.parts | {"q": unasked}})
+    with pytest.raises(ConfigError, match=r"q: .* or name the other parts with --part"):
+        evaluate_suite(both, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_is_not_there_is_said_before_the_data_is_read(tmp_path: Path) -> None:
+    suite = with_model(small(tmp_path), tmp_path / "no-model", "plain")
+    (tmp_path / "rows.tsv").unlink()
+    with pytest.raises(ConfigError, match="no folder"):
+        evaluate_suite(suite, out=tmp_path / "out")
+
+
+def test_a_round_trip_says_how_likely_the_source_is(tmp_path: Path, model_folder: Path) -> None:
+    decoding = {"method": "sampling", "outputs": 2, "max_new_tokens": 4}
+    found = evaluate_suite(
+        with_model(small(tmp_path, round_trip=True, decoding=decoding), model_folder, "compact"), out=tmp_path / "out"
+    )["p"]
+    rows = [json.loads(line) for line in (tmp_path / "out" / "p" / "predictions.jsonl").read_text().splitlines()]
+    assert found.metrics["log_p"].value == pytest.approx(sum(row["nats"] for row in rows) / 2)
+    assert found.metrics["log_p_per_token"].value == pytest.approx(sum(row["nats"] / row["tokens"] for row in rows) / 2)
+    assert [len(row["truncated"]) for row in rows] == [2, 2]
+    assert found.metrics["truncated_rate"].value == sum(row["truncated"][0] for row in rows) / 2
 
 
 def test_each_row_is_asked_with_its_own_columns(

@@ -48,7 +48,10 @@ def test_molt5_similarity_is_over_valid_rows_only(tmp_path: Path) -> None:
     rows = saved(tmp_path, {"output": "CCO", "target": "CCO"}, {"output": "C(", "target": "CCO"})
     found = values("molt5", rows)
     assert (found["maccs"], found["validity"]) == (1.0, 0.5)
-    assert values("molt5", saved(tmp_path, {"output": "C(", "target": "CCO"}))["maccs"] is None
+    for dialect, metric in (("molt5", "maccs"), ("smolinstruct", "t1_maccs_fps")):
+        invalid = saved(tmp_path, {"output": "C(", "target": "CCO"})
+        report = load_dialect(dialect).report(invalid, TASKS["captioning"], Direction.REVERSE, SETTINGS)
+        assert report.values[metric] is None and "output is valid" in report.not_measured[metric]
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,27 @@ def test_smolinstruct_names_match_in_parts(tmp_path: Path) -> None:
     predictions = saved(tmp_path, {"output": "azane;methane", "target": "methane;azane"}, {"output": "", "target": "a"})
     report = smolinstruct.report(predictions, TASKS["naming"], Direction.FORWARD, SETTINGS)
     assert report.values == {"num_all": 2, "num_t1_no_answer": 1, "num_t1_split_match": 1}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([{"output": "CCN", "target": ["CCO.O", "CCN"]}], id="a row with several"),
+        pytest.param([{"output": "CCN", "target": "CCO.O"}, {"output": "", "target": "CCN"}], id="rows of one source"),
+    ],
+)
+def test_smolinstruct_takes_every_target_of_a_source(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    found = values("smolinstruct", saved(tmp_path, *rows), "reaction")
+    assert (found["num_t1_exact_match"], found["num_t1_intersection"], found["t1_maccs_fps"]) == (1, 1, 1.0)
+    apart = [row | {"source": f"source {i}"} for i, row in enumerate(rows)]
+    if len(rows) > 1:
+        assert values("smolinstruct", saved(tmp_path, *apart), "reaction")["num_t1_exact_match"] == 0
+
+
+def test_smolinstruct_takes_every_name_of_a_source(tmp_path: Path) -> None:
+    predictions = saved(tmp_path, {"output": "b", "target": ["a", " b "]}, {"output": "c", "target": "a"})
+    report = smolinstruct.report(predictions, TASKS["naming"], Direction.FORWARD, SETTINGS)
+    assert report.values["num_t1_split_match"] == 1
 
 
 def test_rxn_without_forward_predictions_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,196 @@
+"""Guards through the command line: a round that ruins the model is taken back, or ends the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from rtrl_chem.cli import main
+from rtrl_chem.evaluation.files import read_predictions
+from rtrl_chem.training import guards
+
+# What the model was taught: right in both directions until it is ruined.
+KNOWN = {"CCO": "ethanol", "CCC": "propane", "C": "methane", "CC": "ethane", "CCN": "ethanamine", "c1ccccc1": "benzene"}
+RUINOUS = {"trainer": {"learning_rate": 1.0}}
+LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"], "init_lora_weights": "gaussian"}
+WriteIn = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def guarded_in(write_config_in: WriteIn) -> WriteIn:
+    """A config whose validation pairs are what the model knows."""
+
+    def write(folder: Path, guards: dict[str, Any] | None = None, **changes: Any) -> str:
+        folder.mkdir(exist_ok=True)
+        pairs = folder / "known.tsv"
+        pairs.write_text("smiles\tname\n" + "".join(f"{x}\t{y}\n" for x, y in KNOWN.items()))
+        return write_config_in(folder, guards={"pairs": str(pairs)} | (guards or {}), **changes)
+
+    return write
+
+
+def state_of(run: Path) -> dict[str, Any]:
+    return dict(json.loads((run / "state.json").read_text()))
+
+
+def events_of(run: Path) -> list[tuple[int, str, str]]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(row["step"], row["event"], row["stage"]) for row in rows if "event" in row]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    [file] = (run / "model").glob("*.safetensors")
+    return load_file(file)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
+def test_ruined_rounds_are_rolled_back_to_the_start(
+    guarded_in: WriteIn, model_folder: Path, tmp_path: Path, capsys: Any, lora: dict[str, Any] | None
+) -> None:
+    changes = RUINOUS | ({"model": {"lora": lora}, "trainer": {"learning_rate": 100.0}} if lora else {})
+    assert main(["train", guarded_in(tmp_path, **changes)]) == 0
+    run, said = tmp_path / "run", capsys.readouterr().err
+    assert events_of(run) == [(4, "rolled back", "round-00"), (8, "rolled back", "round-01")]
+    assert [(one["stage"], one["kept"]) for one in state_of(run)["stages"]] == [
+        ("start", True),
+        ("round-00", False),
+        ("round-01", False),
+    ]
+    assert "reverse is left out: the policy wrote no usable IUPAC name" in said
+    assert "round-00 is rolled back to the last good model" in said
+    assert "guard: worse in forward: names exactly right 100.0% -> 0.0%" in said
+    assert [path.name for path in run.glob("rounds/*/checkpoint-*")] == ["checkpoint-0"]
+    if lora is None:
+        assert same(weights(run), load_file(model_folder / "model.safetensors"))
+    after = read_predictions(run / "evaluation/after/forward/predictions.jsonl")
+    assert after == read_predictions(run / "evaluation/before/forward/predictions.jsonl")
+
+
+def test_a_rolled_back_round_is_not_repeated(guarded_in: WriteIn, tmp_path: Path) -> None:
+    assert main(["train", guarded_in(tmp_path, **RUINOUS), "--quiet"]) == 0
+    samples = [
+        (tmp_path / "run" / "rounds" / phase / "completions.parquet").read_bytes()
+        for phase in ("00-forward", "01-forward")
+    ]
+    assert samples[0] != samples[1]
+
+
+def test_stop_ends_the_run_with_the_best_model(
+    guarded_in: WriteIn, model_folder: Path, tmp_path: Path, capsys: Any
+) -> None:
+    config = guarded_in(tmp_path, {"on_regression": "stop"}, **RUINOUS)
+    assert main(["train", config]) == 0
+    run, said = tmp_path / "run", capsys.readouterr().err
+    state = state_of(run)
+    assert (state["phases_done"], state["finished"]) == (2, True)
+    assert state["stopped"].startswith("round-00 got worse in forward: ")
+    assert "the run stops early with the last good model" in said
+    assert same(weights(run), load_file(model_folder / "model.safetensors"))
+    assert events_of(run) == [(4, "stopped", "rounds/start/checkpoint-0")]
+    assert main(["train", config, "--resume", "--quiet"]) == 0
+    assert state_of(run)["phases_done"] == 2
+
+
+def test_ignore_says_so_and_goes_on(guarded_in: WriteIn, model_folder: Path, tmp_path: Path) -> None:
+    config = guarded_in(
+        tmp_path, {"on_regression": "ignore", "divergence": False}, **RUINOUS, rounds=1, directions=["forward"]
+    )
+    assert main(["train", config, "--quiet"]) == 0
+    assert events_of(tmp_path / "run") == [(2, "regression ignored", "round-00")]
+    assert not same(weights(tmp_path / "run"), load_file(model_folder / "model.safetensors"))
+
+
+def test_a_harmless_run_is_the_one_without_guards(
+    guarded_in: WriteIn, write_config_in: WriteIn, tmp_path: Path
+) -> None:
+    """Measuring in between draws no random numbers, and keeps the training items where the pairs are other ones."""
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    changes: dict[str, Any] = {"trainer": {"learning_rate": 1e-6}, "data": {"molecules": "free.smi"}}
+    molecules = [f"{'C' * n}{tail}" for n in range(4, 14) for tail in ("O", "N", "Cl")]
+    free = tmp_path / "free.smi"
+    free.write_text("\n".join(molecules))
+    changes["data"] = {"molecules": str(free)}
+    assert main(["train", guarded_in(tmp_path / "with", {"metrics": ["exact_match"]}, **changes), "--quiet"]) == 0
+    assert main(["train", write_config_in(tmp_path / "without", **changes), "--quiet"]) == 0
+    assert [one["kept"] for one in state_of(tmp_path / "with" / "run")["stages"]] == [True] * 3
+    assert same(weights(tmp_path / "with" / "run"), weights(tmp_path / "without" / "run"))
+    assert [p.parent.name for p in (tmp_path / "with").glob("run/rounds/*/checkpoint-*")] == ["01-reverse"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        pytest.param({"min_entropy": 50.0}, "forward: entropy is", id="entropy"),
+        pytest.param({"max_kl": 1e-9}, "forward: kl is", id="kl"),
+        pytest.param({"plateau_rounds": 1, "plateau_gain": 1000.0}, "no reward rose by more than 1000", id="plateau"),
+    ],
+)
+def test_an_early_stop_says_why(guarded_in: WriteIn, tmp_path: Path, options: dict[str, Any], reason: str) -> None:
+    changes = {"trainer": {"learning_rate": 1e-5}, "rounds": 3}
+    assert main(["train", guarded_in(tmp_path, options | {"on_regression": "ignore"}, **changes), "--quiet"]) == 0
+    state = state_of(tmp_path / "run")
+    assert reason in state["stopped"]
+    assert state["phases_done"] == (4 if "plateau" in " ".join(options) else 1)
+    assert state["finished"]
+
+
+@pytest.mark.parametrize("when", ["judging", "measured"])
+def test_a_run_killed_by_its_guard_resumes_to_the_same_bits(
+    guarded_in: WriteIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    trainer = {"trainer": {"learning_rate": 1e-2}}
+    assert main(["train", guarded_in(whole, **trainer), "--quiet"]) == 0
+    config = guarded_in(killed, **trainer)
+    function = {"judging": "judge", "measured": "drop_checkpoint"}[when]
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(guards, function, dies)
+        assert main(["train", config, "--quiet"]) == 130
+    assert main(["train", config, "--resume", "--quiet"]) == 0
+    assert same(weights(killed / "run"), weights(whole / "run"))
+    assert state_of(killed / "run")["stages"] == state_of(whole / "run")["stages"]
+
+
+def test_nothing_of_the_final_table_decides_and_nothing_that_decides_is_trained_on(
+    guarded_in: WriteIn, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    test = tmp_path / "test.tsv"
+    test.write_text("smiles\tname\nCCO\tethanol\nCCCl\tx\n")
+    config = guarded_in(tmp_path, evaluation={"pairs": str(test)}, rounds=1, trainer={"learning_rate": 1e-6})
+    assert main(["train", config, "--quiet"]) == 0
+    run = tmp_path / "run"
+    decided = {p.source for p in read_predictions(run / "evaluation/validation/start/forward/predictions.jsonl")}
+    reported = {p.source for p in read_predictions(run / "evaluation/after/forward/predictions.jsonl")}
+    trained = set(pq.read_table(run / "rounds/00-forward/completions.parquet")["source"].to_pylist())
+    assert decided == set(KNOWN) - {"CCO"}
+    assert not decided & reported
+    assert not trained & (decided | reported)
+
+
+def test_a_metric_that_cannot_be_measured_is_one_line(guarded_in: WriteIn, tmp_path: Path, capsys: Any) -> None:
+    config = guarded_in(tmp_path, {"pairs": None, "metrics": ["rtc", "exact_match"]})
+    assert main(["train", config]) == 2
+    assert "guards.metrics: exact_match cannot be measured on the validation items" in capsys.readouterr().err
+
+
+def test_validation_pairs_that_are_the_test_pairs_are_refused(guarded_in: WriteIn, tmp_path: Path, capsys: Any) -> None:
+    pairs = str(tmp_path / "known.tsv")
+    assert main(["train", guarded_in(tmp_path, {"pairs": pairs}, evaluation={"pairs": pairs})]) == 2
+    assert "is evaluation.pairs too" in capsys.readouterr().err
