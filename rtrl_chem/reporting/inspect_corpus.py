@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich import box
@@ -13,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rtrl_chem.data.bundled import model_path
-from rtrl_chem.data.inspect import Histogram, Inspection, Options, Section, inspect, open_source
+from rtrl_chem.data.inspect import Histogram, Inspection, Known, Options, Section, inspect, known_from, open_source
 from rtrl_chem.errors import ConfigError, ModelError
-from rtrl_chem.evaluation.suites.molecules import benchmarks
+from rtrl_chem.evaluation.suites.structures import benchmark_structures
 from rtrl_chem.reporting.inspection_page import percent, render
 from rtrl_chem.reporting.plots import require_report, save_png
 from rtrl_chem.reporting.progress import progress_line
@@ -56,7 +57,7 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
     source = open_source(request.path, task, request.fields)
     lengths = _token_lengths(request.tokenizer) if request.tokenizer else None
     with progress_line(console) as on_progress:
-        known = benchmarks(request.benchmarks, request.options.processes, on_progress)
+        known = _benchmarks(request, on_progress)
         found = inspect(source, known, lengths, request.options, on_progress)
         if request.out is not None:
             on_progress("writing the page", 0, None)
@@ -67,6 +68,18 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
         _show(found, Console())
     if request.out is not None:
         console.print(f"written to {request.out}: {PAGE_FILE}, {PLOTS_FILE}, {JSON_FILE}", markup=False)
+    return found
+
+
+def _benchmarks(request: Request, on_progress: Callable[[str, int, int | None], None]) -> list[Known]:
+    """The molecules of the bundled suites, and of those with a local copy; the Hub is not asked."""
+    found = []
+    for benchmark in benchmark_structures(str(request.benchmarks or "bundled"), "molecule"):
+        if benchmark.problem:
+            found.append(Known(benchmark.name, unreachable=benchmark.problem))
+            continue
+        report = partial(on_progress, f"molecules of {benchmark.name}")
+        found.append(known_from(benchmark.name, benchmark.structures, request.options.processes, report))
     return found
 
 

@@ -4,22 +4,22 @@
 """
 
 from rtrl_chem.data.inspect.findings import Count, Drawn, Example, Histogram, Inspection, Overlap, Section
-from rtrl_chem.data.inspect.overlap import Benchmark, benchmark_of
+from rtrl_chem.data.inspect.overlap import Known, known_from
 from rtrl_chem.data.inspect.run import Options, inspect
 from rtrl_chem.data.inspect.source import Source, open_source
 
 __all__ = [
-    "Benchmark",
     "Count",
     "Drawn",
     "Example",
     "Histogram",
     "Inspection",
+    "Known",
     "Options",
     "Overlap",
     "Section",
     "Source",
-    "benchmark_of",
     "inspect",
+    "known_from",
     "open_source",
 ]

@@ -9,19 +9,19 @@ from rdkit import rdBase
 
 from rtrl_chem import chem
 from rtrl_chem.chem.atom_maps import without_atom_maps
-from rtrl_chem.data.inspect.structures import inchikey_block
+from rtrl_chem.data.prepare.decontaminate import first_block
 from rtrl_chem.data.workers import stream_chunks
 
-__all__ = ["Benchmark", "benchmark_of"]
+__all__ = ["Known", "known_from"]
 
 # A process costs seconds to start, a molecule a millisecond.
 _WORTH_PROCESSES = 5_000
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """The molecules of a suite: their InChIKey first blocks, and their canonical SMILES, with and without stereo, each
-    with its block. `unreachable` says why there are none."""
+class Known:
+    """The molecules of a benchmark: their InChIKey first blocks, and their canonical SMILES, with and without stereo,
+    each with its block. `unreachable` says why there are none."""
 
     name: str
     blocks: frozenset[str] = frozenset()
@@ -29,20 +29,20 @@ class Benchmark:
     unreachable: str = ""
 
 
-def benchmark_of(
+def known_from(
     name: str,
     smiles: Sequence[str],
     processes: int = 1,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Benchmark:
-    """The benchmark of these molecules; those that are invalid or have no InChI are left out."""
+) -> Known:
+    """What is known of a benchmark with these molecules; those that are invalid are left out."""
     texts: dict[str, str] = {}
     workers = processes if len(smiles) > _WORTH_PROCESSES else 1
     for number, (block, spellings) in enumerate(stream_chunks(_keys, smiles, workers)):
         texts.update(dict.fromkeys(spellings, block))
         if number % 250 == 0:
             on_progress(number, len(smiles))
-    return Benchmark(name, frozenset(texts.values()), texts)
+    return Known(name, frozenset(texts.values()), texts)
 
 
 def _keys(structures: list[str]) -> list[tuple[str, tuple[str, ...]]]:
@@ -50,6 +50,7 @@ def _keys(structures: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     with rdBase.BlockLogs():
         for smiles in structures:
             molecule = chem.parse(without_atom_maps(smiles) or "" if ":" in smiles else smiles)
-            if molecule and (block := inchikey_block(molecule)):
+            if molecule:
+                block = first_block(molecule.mol, molecule.canonical)
                 found.append((block, (molecule.canonical, molecule.stereo_free)))
     return found

@@ -8,7 +8,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from rtrl_chem.data.inspect.findings import Inspection
-from rtrl_chem.data.inspect.overlap import Benchmark
+from rtrl_chem.data.inspect.overlap import Known
 from rtrl_chem.data.inspect.source import Source
 from rtrl_chem.data.inspect.survey import Sampled, Survey, survey
 from rtrl_chem.data.inspect.tally import DRAWN, Examined, Tally, choose_drawn, examine_rows
@@ -37,7 +37,7 @@ class Options:
 
 def inspect(
     source: Source,
-    benchmarks: Sequence[Benchmark] = (),
+    benchmarks: Sequence[Known] = (),
     token_lengths: Callable[[list[str]], list[int]] | None = None,
     options: Options | None = None,
     on_progress: Progress = lambda what, done, total: None,
@@ -66,7 +66,7 @@ def inspect(
         overlaps=tuple(tally.overlaps(surveyed)),
         examples=(*surveyed.examples, *sorted(tally.examples, key=lambda e: (e.reason, e.row))),
         drawn=tuple(choose_drawn(drawn_from, options.seed)),
-        remarks=(*_remarks(source, surveyed), *tally.remarks),
+        remarks=(*_remarks(source), *tally.remarks),
         settings=asdict(options) | {"task": source.task.name if source.task else None},
         versions=_versions("rtrl-chem", "rdkit", *(("py2opsin",) if tally.named else ())),
     )
@@ -102,17 +102,13 @@ def _nothing(source: Source, surveyed: Survey) -> str:
     )
 
 
-def _remarks(source: Source, surveyed: Survey) -> list[str]:
-    """What the manifest of a prepared corpus says, and whether it is so."""
+def _remarks(source: Source) -> list[str]:
+    """What the manifest of a prepared corpus says."""
     if not source.manifest:
         return []
-    kept = sum(split["rows"] for split in source.manifest["splits"].values())
     splits = ", ".join(f"{name} {split['rows']:,}" for name, split in source.manifest["splits"].items())
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in source.manifest.get("dropped", {}).items())
-    remarks = [f"prepared from {source.manifest['rows_in']:,} rows; splits: {splits}; dropped: {dropped or 'none'}"]
-    if kept != surveyed.rows:
-        remarks.append(f"its manifest says {kept:,} rows and its shards hold {surveyed.rows:,}: prepare it again")
-    return remarks
+    return [f"prepared from {source.manifest['rows_in']:,} rows; splits: {splits}; dropped: {dropped or 'none'}"]
 
 
 def _versions(*packages: str) -> dict[str, str]:

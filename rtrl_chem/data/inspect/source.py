@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtrl_chem.data.prepared import PreparedCorpus, open_prepared
 from rtrl_chem.data.readers import Columns, Row, open_rows
-from rtrl_chem.errors import ConfigError, CorpusError
+from rtrl_chem.errors import ConfigError
 from rtrl_chem.tasks import TASKS, Domain, Task
 
 __all__ = ["Source", "open_source"]
-
-MANIFEST = "manifest.json"
-FORMAT = "rtrl-chem corpus"
 
 
 @dataclass(frozen=True)
@@ -48,12 +45,12 @@ def open_source(
         sides = _sides(task)
         where, rows = open_rows(path, Columns(sides, _fields(fields, len(sides)), str(path)), format)
         return Source(where, sides, rows, task)
-    manifest = _manifest(folder)
-    if task is None and manifest.get("task_domain") == "reaction":
+    corpus = open_prepared(folder)
+    if task is None and corpus.manifest.get("task_domain") == "reaction":
         task = TASKS["reaction"]
     sides = _sides(task)
     columns = Columns(sides, _fields(fields, len(sides)), str(path))
-    return Source(str(path), sides, _shard_rows(folder, manifest, columns), task, manifest)
+    return Source(str(path), sides, _shard_rows(corpus, columns), task, corpus.manifest)
 
 
 def _sides(task: Task | None) -> tuple[Domain, ...]:
@@ -66,27 +63,12 @@ def _fields(fields: tuple[str, ...], sides: int) -> tuple[str | None, ...]:
     return fields or (None,) * sides
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except OSError:
-        raise ConfigError(f"{folder} is a folder without {MANIFEST}: run `rtrl-chem prepare` or give a file") from None
-    except ValueError as error:
-        raise CorpusError(f"{folder / MANIFEST} is not JSON ({error}): prepare the corpus again") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ConfigError(f"{folder} is not a prepared corpus ({MANIFEST} is of another kind): run `rtrl-chem prepare`")
-    return found
-
-
-def _shard_rows(folder: Path, manifest: Mapping[str, Any], columns: Columns) -> Iterator[Row]:
+def _shard_rows(corpus: PreparedCorpus, columns: Columns) -> Iterator[Row]:
     """The rows of all shards of all splits, numbered through."""
-    files = [shard["file"] for split in manifest["splits"].values() for shard in split["shards"]]
-    if missing := [name for name in files if not (folder / name).is_file()]:
-        raise CorpusError(f"{folder}: {missing[0]} of its manifest is not there; prepare the corpus again")
     before = 0
-    for name in files:
+    for file in [file for split in corpus.rows for file in corpus.shards(split)]:
         number = 0
-        for row in open_rows(folder / name, columns, "parquet")[1]:
+        for row in open_rows(file, columns, "parquet")[1]:
             number = row.number
             yield row._replace(number=before + number)
         before += number

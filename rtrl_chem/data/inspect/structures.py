@@ -12,9 +12,10 @@ from rtrl_chem import chem
 from rtrl_chem.chem.charges import has_ion
 from rtrl_chem.chem.functional_groups import groups_of
 from rtrl_chem.data.corpus import admit
+from rtrl_chem.data.prepare.decontaminate import first_block
 from rtrl_chem.tasks import Domain
 
-__all__ = ["Facts", "examine", "examine_chunk", "inchikey_block"]
+__all__ = ["Facts", "examine", "examine_chunk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Facts:
     """One item of a structure domain; where it is invalid `reason` says why, and nothing else is set.
 
     `item` is canonical. `elements` counts heavy atoms by symbol over all fragments, `weight` is in g/mol, `block` the
-    first block of the InChIKey: the same skeleton of atoms, whatever its stereo, charge or isotopes; "" if it has none.
+    first block of the InChIKey: the same skeleton of atoms, whatever its stereo, charge or isotopes.
     """
 
     reason: str = ""
@@ -72,7 +73,7 @@ def examine(text: str, domain: Domain) -> Facts:
         charge=Chem.GetFormalCharge(mol),
         elements=tuple(sorted(Counter(a.GetSymbol() for a in atoms if a.GetAtomicNum() != 1).items())),
         groups=tuple(sorted(groups_of(mol))),
-        block=inchikey_block(molecule),
+        block=first_block(mol, found.item),
         ions=has_ion(mol),
         stereo=found.item != molecule.stereo_free,
         open_stereo=unset,
@@ -83,8 +84,3 @@ def examine(text: str, domain: Domain) -> Facts:
         respelled=found.item != text.strip(),
         repaired=found.repaired,
     )
-
-
-def inchikey_block(molecule: chem.Molecule) -> str:
-    """The first 14 letters of the InChIKey (formula, connections, hydrogens); "" where there is no InChI."""
-    return str(Chem.InchiToInchiKey(molecule.inchi) or "")[:14] if molecule.inchi.startswith("InChI=") else ""

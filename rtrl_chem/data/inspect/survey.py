@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rtrl_chem.data.corpus import PROGRESS_EVERY, admit, reject
 from rtrl_chem.data.inspect.counting import Distinct, Reservoir
 from rtrl_chem.data.inspect.findings import Count, Example, Histogram, Section
-from rtrl_chem.data.inspect.overlap import Benchmark
+from rtrl_chem.data.inspect.overlap import Known
 from rtrl_chem.data.inspect.source import Source
 from rtrl_chem.data.readers import Row
 from rtrl_chem.tasks import Domain
@@ -30,7 +30,7 @@ class Sampled(NamedTuple):
 class Survey:
     """Counts that grow row by row."""
 
-    def __init__(self, sides: Sequence[Domain], benchmarks: Sequence[Benchmark], sample: int, seed: int) -> None:
+    def __init__(self, sides: Sequence[Domain], benchmarks: Sequence[Known], sample: int, seed: int) -> None:
         self.sides = tuple(sides)
         self.rows = 0
         self.reasons: Counter[str] = Counter()
@@ -103,7 +103,7 @@ def _repeated(key: str, label: str, distinct: Distinct, rows: int) -> Count:
 
 def survey(
     source: Source,
-    benchmarks: Sequence[Benchmark],
+    benchmarks: Sequence[Known],
     sample: int,
     seed: int,
     on_progress: Callable[[int], None] = lambda rows: None,

@@ -11,7 +11,7 @@ from rdkit import rdBase
 
 from rtrl_chem.chem.naming import Opsin
 from rtrl_chem.data.inspect.findings import Count, Drawn, Example, Histogram, Overlap, Section
-from rtrl_chem.data.inspect.overlap import Benchmark
+from rtrl_chem.data.inspect.overlap import Known
 from rtrl_chem.data.inspect.pairs import (
     NAME_CHECKS,
     Problem,
@@ -130,7 +130,7 @@ class Tally:
         self,
         sides: tuple[Domain, ...],
         task: Task | None,
-        benchmarks: Sequence[Benchmark],
+        benchmarks: Sequence[Known],
         token_lengths: Callable[[list[str]], list[int]] | None = None,
         max_tokens: int | None = None,
         seed: int = 0,

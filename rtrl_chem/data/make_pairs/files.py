@@ -5,32 +5,21 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from rtrl_chem.data.prepare.files import replacing
 from rtrl_chem.data.workers import in_chunks
 from rtrl_chem.errors import ConfigError
 
-__all__ = ["ENDINGS", "check_out", "whole_file", "write_rows", "write_tsv_gz"]
+__all__ = ["ENDINGS", "check_out", "write_rows", "write_tsv_gz"]
 
 Rows = Iterable[Sequence[Any]]
 
 _ROW_GROUP = 50_000
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` when the block ends, and vanishes when the block fails."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -105,12 +94,12 @@ def write_rows(path: Path, columns: Sequence[str], rows: Rows) -> None:
     """Write a table in the format of the file's ending. Cells are texts, numbers or booleans; those of a TSV hold no
     tab and no line break, which is the caller's to see to."""
     write, packed = _WRITERS[ending_of(path)]
-    with whole_file(path) as partial:
+    with replacing(path) as partial:
         write(partial, columns, rows, packed)
 
 
 def write_tsv_gz(path: Path, columns: Sequence[str], rows: Rows) -> None:
     """A small gzipped table with a header row, compressed in one piece: an archive's bytes depend on its pieces."""
     text = "".join("\t".join(row) + "\n" for row in chain([columns], rows))
-    with whole_file(path) as partial, open(partial, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
+    with replacing(path) as partial, open(partial, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
         packed.write(text.encode())

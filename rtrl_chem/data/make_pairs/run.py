@@ -20,8 +20,9 @@ from rtrl_chem.chem.reaction_templates import TEMPLATES
 from rtrl_chem.data.corpus import admit, reject
 from rtrl_chem.data.inspect.source import Source, open_source
 from rtrl_chem.data.make_pairs import captions, naming, reactions
-from rtrl_chem.data.make_pairs.files import check_out, ending_of, whole_file, write_rows
+from rtrl_chem.data.make_pairs.files import check_out, ending_of, write_rows
 from rtrl_chem.data.make_pairs.reactions import Recipe
+from rtrl_chem.data.prepare.files import replacing, sha256_of
 from rtrl_chem.data.readers import Row
 from rtrl_chem.data.workers import in_chunks, stream_chunks
 from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
@@ -140,7 +141,7 @@ class _Log:
         """Write everything; `items` are consumed as they are written."""
         out = self.request.out
         out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(self.rejects) as path, open(path, "w", encoding="utf-8") as handle:
+        with replacing(self.rejects) as path, open(path, "w", encoding="utf-8") as handle:
             write_rows(out, columns, self.kept(items, handle))
         return self.finish(columns, more or {})
 
@@ -161,13 +162,13 @@ class _Log:
             "pairs": self.pairs,
             "dropped": dropped,
             "file": out.name,
-            "sha256": _sha256(out),
+            "sha256": sha256_of(out),
             "columns": list(columns),
             **more,
             "settings": _settings(self.request),
             "versions": _versions(),
         }
-        with whole_file(self.manifest) as path:
+        with replacing(self.manifest) as path:
             path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return Made(self.rows_in, self.pairs, dropped, out, self.rejects, self.manifest)
 
@@ -265,7 +266,7 @@ def _react(request: Request, log: _Log) -> Made:
     columns = ("reactants", "product", "template", "synthetic", "made_by")
     request.out.parent.mkdir(parents=True, exist_ok=True)
     blocks: set[str] = set()
-    with rdBase.BlockLogs(), whole_file(log.rejects) as path, open(path, "w", encoding="utf-8") as handle:
+    with rdBase.BlockLogs(), replacing(log.rejects) as path, open(path, "w", encoding="utf-8") as handle:
         for row in log.rows():
             smiles, reason = _block(row, request.recipe)
             if reason or smiles in blocks:
@@ -309,11 +310,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:  # of an extra that is not there
             continue
     return found
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

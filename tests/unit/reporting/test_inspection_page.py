@@ -42,7 +42,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(autouse=True)
 def _no_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspect_corpus, "benchmarks", lambda *args: [])
+    monkeypatch.setattr(inspect_corpus, "benchmark_structures", lambda *args: [])
 
 
 def look(tmp_path: Path, content: str, name: str = "in.tsv", **more: object) -> tuple[Page, str, Path]:
