@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from rtrl_chem.cli import main
 from rtrl_chem.evaluation.files import read_predictions
@@ -63,6 +66,21 @@ def test_two_processes_leave_the_run_folder_of_one(write_config_in: Callable[...
     assert len(set(forward)) == 8, "each process samples for sources of its own"
     assert len((two / "metrics.jsonl").read_text().splitlines()) == 4
     assert done.stderr.count("before and after training") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, {"r": 4, "target_modules": ["q_proj", "v_proj"]}], ids=["full", "lora"])
+def test_two_processes_share_one_value_head(
+    write_config_in: Callable[..., str], tmp_path: Path, lora: dict[str, Any] | None
+) -> None:
+    config = write_config_in(tmp_path, algorithm="ppo", rounds=1, model={"lora": lora})
+    done = torchrun("train", config)
+    assert done.returncode == 0, done.stderr
+    [file] = (tmp_path / "run").glob("rounds/*/checkpoint-*/value_head.safetensors")
+    heads = load_file(file)
+    assert heads.keys() == {f"{way}.{part}" for way in ("forward", "reverse") for part in ("weight", "bias")}
+    assert all(torch.isfinite(tensor).all() and tensor.abs().sum() > 0 for tensor in heads.values())
+    assert not (tmp_path / "run" / "model" / "value_head.safetensors").exists()
 
 
 @pytest.mark.slow
