@@ -29,6 +29,12 @@ Regime = Literal["self_supervised", "supervised", "synthetic"]
 Watched = Literal[
     "rtc",
     "similarity",
+    "rtc_isomeric",
+    "rtc_stereo_free",
+    "rtc_inchi",
+    "rtc_inchi_set",
+    "log_p",
+    "log_p_per_token",
     "exact_match",
     "referee",
     "validity",
