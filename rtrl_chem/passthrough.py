@@ -80,6 +80,14 @@ NOT_OF_PPO = {
     "importance_sampling_level": "PPO's ratio is that of each token",
 }
 PPO_LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo")
+# Fields of GRPOConfig that TRL looks at in the middle of a step: a misspelt value would cost a model's loading and a
+# rollout. A unit test compares the losses with TRL's.
+CHOICES = {
+    "loss_type": ("dapo", "grpo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"),
+    "scale_rewards": ("group", "batch", "none"),
+    "importance_sampling_level": ("token", "sequence"),
+    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
+}
 MINIMUM = {
     "per_device_train_batch_size": 1,
     "gradient_accumulation_steps": 1,
@@ -124,11 +132,8 @@ def trainer_fields(algorithm: str) -> dict[str, list[str]]:
 def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
     """What is wrong with a `trainer:` section, one line for each key."""
     problems = _problems("trainer", trainer, trainer_fields(algorithm), OWNED, _elsewhere(algorithm))
-    if algorithm == "ppo" and trainer.get("loss_type", "dapo") not in PPO_LOSSES:
-        problems.append(
-            f"trainer.loss_type: got {trainer['loss_type']!r}, with algorithm: ppo it must be one of "
-            f"{', '.join(PPO_LOSSES)}: the clipped loss, averaged over tokens in one of these ways"
-        )
+    if TRAINERS[algorithm] == "GRPOConfig":
+        problems += _choice_problems(trainer, {"loss_type": PPO_LOSSES} if algorithm == "ppo" else CHOICES)
     # One sample is no group for GRPO and RLOO; PPO needs none, and expert iteration then learns every answer that
     # passes the verdicts.
     least_of = MINIMUM | ({"num_generations": 1} if algorithm in ("expert_iteration", "ppo") else {})
@@ -191,6 +196,14 @@ def _value_problems(key: str, value: Any, kinds: list[str]) -> list[str]:
     if not fits:
         return [f"{key}: got {value!r}, must be {' or '.join(WORDS[k] for k in kinds)}"]
     return [] if _is_finite(value) else [f"{key}: got {value!r}, must be finite"]
+
+
+def _choice_problems(trainer: Mapping[Any, Any], choices: Mapping[str, Iterable[str]]) -> list[str]:
+    return [
+        f"trainer.{name}: got {trainer[name]!r}; {did_you_mean(trainer[name], allowed)}"
+        for name, allowed in choices.items()
+        if isinstance(trainer.get(name), str) and trainer[name] not in allowed
+    ]
 
 
 def _is_finite(value: Any) -> bool:

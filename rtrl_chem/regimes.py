@@ -28,6 +28,12 @@ __all__ = [
 Regime = Literal["self_supervised", "supervised", "synthetic"]
 Watched = Literal[
     "rtc",
+    "rtc_isomeric",
+    "rtc_stereo_free",
+    "rtc_inchi",
+    "rtc_inchi_set",
+    "log_p",
+    "log_p_per_token",
     "similarity",
     "rtc_isomeric",
     "rtc_stereo_free",

@@ -27,12 +27,12 @@ from rtrl_chem.evaluation.suites.guard import guard_scores, read_records
 from rtrl_chem.evaluation.tables import comparison_table
 from rtrl_chem.tasks import Direction, load_task
 
-__all__ = ["Comparison", "Difference", "compare", "compare_guard", "compare_scores"]
+__all__ = ["LOWER_IS_BETTER", "Comparison", "Difference", "compare", "compare_guard", "compare_scores"]
 
 COMPARISON_FILE = "comparison.json"
 # Everything else is better when it is higher.
-_LOWER_IS_BETTER = {"levenshtein", "leak_rate", "copy_rate", "empty_rate", "truncated_rate"}
-_LOWER_IS_BETTER |= {"nats_per_token", "nats_per_byte"}
+LOWER_IS_BETTER = frozenset({"levenshtein", "leak_rate", "copy_rate", "empty_rate", "truncated_rate"})
+LOWER_IS_BETTER |= {"nats_per_token", "nats_per_byte", "perplexity"}
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _difference(
     differences = differences[np.isfinite(differences)]
     tail = (1 - confidence) / 2
     low, high = np.quantile(differences, [tail, 1 - tail]) if differences.size else (np.nan, np.nan)
-    better = (b.items - a.items) * (-1 if a.name in _LOWER_IS_BETTER else 1)
+    better = (b.items - a.items) * (-1 if a.name in LOWER_IS_BETTER else 1)
     wins, losses = int((better > 0).sum()), int((better < 0).sum())
     ties = len(better) - wins - losses
     return Difference(a.label, a.unit, was, now, now - was, float(low), float(high), len(better), wins, losses, ties)

@@ -14,7 +14,7 @@ from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.tasks.base import Direction
 
-__all__ = ["ReverseModel", "Score", "batch_nats", "row_nats"]
+__all__ = ["ReverseModel", "Score", "batch_nats", "row_nats", "span_log_probs"]
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,22 @@ def row_nats(model: Any, rows: list[list[int]], lengths: list[int], pad_id: int)
     Rows end with what is scored, so padding on the left lines it up and the head need only project the last columns,
     where all of it lies.
     """
+    log_probs, tokens, counted = span_log_probs(model, rows, lengths, pad_id)
+    each = log_probs.gather(2, tokens[:, :, None]).squeeze(2)  # (B, longest)
+    return (each * counted).sum(1)
+
+
+def span_log_probs(
+    model: Any, rows: list[list[int]], lengths: list[int], pad_id: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(log-probabilities (B, T, V) in nats, tokens (B, T), which of them count (B, T)) of the last `lengths[i]` tokens
+    of each row, T being the longest of these."""
     ids, mask = left_pad(rows, pad_id, model.device)
     spans = torch.tensor(lengths, device=ids.device)
     keep = int(spans.max())
-    logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # (B, keep, V): predicts the last `keep` tokens
-    each = torch.log_softmax(logits, dim=-1).gather(2, ids[:, -keep:, None]).squeeze(2)  # (B, keep)
+    logits = _last_logits(model, ids, mask, keep + 1)[:, :-1].float()  # predicts the last `keep` tokens
     counted = torch.arange(keep, device=ids.device) >= keep - spans[:, None]
-    return (each * counted).sum(1)
+    return torch.log_softmax(logits, dim=-1), ids[:, -keep:], counted
 
 
 def _last_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor, keep: int) -> torch.Tensor:

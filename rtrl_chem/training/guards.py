@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from accelerate.utils import broadcast_object_list
 
 from rtrl_chem.errors import ConfigError
+from rtrl_chem.evaluation.compare import LOWER_IS_BETTER
 from rtrl_chem.evaluation.held_out import HeldOut
 from rtrl_chem.evaluation.summary import GUARD, Change, Summary, summarise
 from rtrl_chem.evaluation.tables import change_in_words
@@ -36,9 +37,6 @@ DEFAULT = ("rtc", "exact_match", "referee", "leak_rate")
 # What the round trip must not part from: an outside judge, or labels where there is none.
 INDEPENDENT = ("referee", "exact_match")
 GUARD_METRICS = ("nats_per_byte", "accuracy")  # the others of texts and questions say the same again
-LOWER_IS_BETTER = frozenset(
-    ("leak_rate", "copy_rate", "empty_rate", "truncated_rate", "nats_per_token", "nats_per_byte", "perplexity")
-)
 
 # Values of a stage by key: "forward/rtc", "guard/texts/nats_per_byte".
 Values = dict[str, float]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rtrl_chem import __version__
 from rtrl_chem.config import CORPUS_KEYS, Config
+from rtrl_chem.evaluation.measure import DETAILS
 from rtrl_chem.evaluation.summary import Summary
 
 __all__ = ["model_card"]
@@ -62,7 +63,8 @@ def _results(summary: Summary) -> list[str]:
         f"| {direction} | {change.label} | {change.before:.4g} | {change.after:.4g} | {change.difference:+.4g} "
         f"[{change.low:+.4g}, {change.high:+.4g}] | {change.n} |"
         for direction, changes in summary.directions.items()
-        for change in changes.metrics.values()
+        for name, change in changes.metrics.items()
+        if name not in DETAILS
     ]
     head = f"| direction | metric | before | after | difference [{summary.confidence:.0%} interval] | items |"
     return ["## Held-out results", "", head, "| --- | --- | --- | --- | --- | --- |", *rows]

@@ -27,7 +27,7 @@ FUSED_HEAD = hasattr(trl.trainer.utils, "add_fused_lm_head")
 # samples are all right, or all hopeless. In a naming run they are half of all samples.
 NEGLIGIBLE = 1e-3
 # Samples of a rollout on which the distance from the phase's start is measured where no loss asks for it.
-KL_ROWS = 16
+KL_ROWS = 8
 
 
 # For mypy, to which TRL's trainers are Any: what is inherited beside this class.

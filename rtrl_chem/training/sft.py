@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -18,6 +19,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.reverse import span_log_probs
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import PhaseResult
@@ -45,6 +47,41 @@ def encode(codec: Codec, examples: Sequence[Example]) -> dict[str, list[list[int
     }
 
 
+# Examples, and tokens of their answers, on which the distance from the phase's start is measured.
+KL_ROWS, KL_TOKENS = 8, 8
+
+
+class RoundTripSFTTrainer(SFTTrainer):
+    """TRL's SFTTrainer that logs `kl`, the divergence of the policy from itself at the start of the phase: of the whole
+    next-token distribution, in nats, where the first tokens of a few answers are to be written."""
+
+    def __init__(self, *, policy: Policy, rows: dict[str, list[list[int]]], **kwargs: Any) -> None:
+        super().__init__(model=policy.model, processing_class=policy.tokenizer, **kwargs)
+        few = range(0, len(rows["labels"]), -(-len(rows["labels"]) // KL_ROWS))
+        prompts = [sum(label == -100 for label in rows["labels"][i]) for i in few]
+        self._probes = [rows["input_ids"][i][: n + KL_TOKENS] for i, n in zip(few, prompts, strict=True)]
+        self._spans = [len(row) - n for row, n in zip(self._probes, prompts, strict=True)]
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled  # parameters are not all here
+        self._start = None if sharded else self._next_tokens()
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """As TRL's, with the distance."""
+        if self._start is not None and "loss" in logs:
+            (start, counted), (now, _) = self._start, self._next_tokens()
+            each = (now.exp() * (now - start)).sum(2)
+            logs["kl"] = float((each * counted).sum() / counted.sum())
+        super().log(logs, *args, **kwargs)
+
+    def _next_tokens(self) -> tuple[torch.Tensor, torch.Tensor]:
+        model, pad = self.accelerator.unwrap_model(self.model), self.processing_class.pad_token_id
+        training = model.training
+        model.eval()  # dropout is no distance
+        with torch.no_grad(), self.accelerator.autocast():
+            log_probs, _, counted = span_log_probs(model, self._probes, self._spans, pad)
+        model.train(training)
+        return log_probs, counted
+
+
 def run_sft(
     policy: Policy, examples: Sequence[Example], arguments: SFTConfig, callbacks: list[TrainerCallback]
 ) -> PhaseResult:
@@ -52,12 +89,12 @@ def run_sft(
     nats per token."""
     if not examples:
         return PhaseResult(0, 0, 0.0, {}, None, None)
-    losses = LogOf("loss")
-    trainer = SFTTrainer(
-        model=policy.model,
-        processing_class=policy.tokenizer,
+    losses, rows = LogOf("loss"), encode(policy.codec, examples)
+    trainer = RoundTripSFTTrainer(
+        policy=policy,
+        rows=rows,
         args=arguments,
-        train_dataset=Dataset.from_dict(encode(policy.codec, examples)),
+        train_dataset=Dataset.from_dict(rows),
         data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
         callbacks=[losses, *callbacks],
     )

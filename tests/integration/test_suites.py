@@ -39,6 +39,8 @@ def recount(path: Path, structures: bool, same_side: bool) -> dict[str, float]:
     found = {f"top{k}": sum(any(h[:k]) for h in hits) for k in (1, 3, 5)} | {"exact_match": sum(h[0] for h in hits)}
     found |= {"exact_isomeric": found["top1"], "rtc": sum(b[0] for b in back), "coverage_top5": sum(map(any, back))}
     found["validity"] = sum(key(group[0]) is not None for group in outputs)
+    found["log_p"] = sum(row.get("nats", 0) for row in rows)
+    found["log_p_per_token"] = sum(row["nats"] / row["tokens"] for row in rows if "nats" in row)
     found["mrr"] = sum(1 / (h.index(True) + 1) for h in hits if True in h)
     return {name: count / len(rows) for name, count in found.items()}
 
@@ -69,7 +71,12 @@ def test_the_bundled_models_on_two_suites(
         record = json.loads((tmp_path / part / "metrics.json").read_text())
         counted = recount(tmp_path / part / "predictions.jsonl", structures, same_side)
         shared = set(counted) & set(record["metrics"])
-        assert shared >= {"rtc", "exact_match"} or shared >= {"top1", "top5", "mrr", "validity"}
+        assert shared >= {"rtc", "exact_match", "log_p", "log_p_per_token"} or shared >= {
+            "top1",
+            "top5",
+            "mrr",
+            "validity",
+        }
         for name in shared:
             value = record["metrics"][name]
             assert value["value"] == pytest.approx(counted[name]), (part, name)

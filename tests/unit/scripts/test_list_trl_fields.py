@@ -1,5 +1,6 @@
 """The committed list of TRL's and PEFT's fields is that of the installed versions."""
 
+import re
 from enum import Enum
 from importlib.resources import files
 from typing import Any, Literal, Optional
@@ -8,6 +9,7 @@ import pytest
 
 from rtrl_chem.passthrough import (
     BATCH_DEFAULTS,
+    CHOICES,
     NOT_OF_PPO,
     OWNED,
     OWNED_LORA,
@@ -56,6 +58,13 @@ def test_what_the_checks_name_is_there() -> None:
     assert set(SAMPLING) <= set(content["GRPOConfig"])
     assert set(NOT_OF_PPO) <= set(content["GRPOConfig"])
     assert set(TRAINERS.values()) <= set(content)
+
+
+def test_every_loss_of_trl_is_known() -> None:
+    help_text = script.GRPOConfig.__dataclass_fields__["loss_type"].metadata["help"]
+    named = help_text.partition("Supported values are")[2].partition(".")[0]
+    assert set(re.findall(r"'(\w+)'", named)) == set(CHOICES["loss_type"])
+    assert set(CHOICES) <= set(script.build()["GRPOConfig"])
 
 
 def test_the_batch_defaults_are_those_of_trl() -> None:

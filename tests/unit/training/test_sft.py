@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+from rtrl_chem.config import config_from_mapping
 from rtrl_chem.models.codec import Answer
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction
 from rtrl_chem.training import sft
+from rtrl_chem.training.arguments import sft_arguments
+from rtrl_chem.training.phase import plan
 from rtrl_chem.training.sft import Example, best_of, encode, run_sft
 
 FORWARD, REVERSE = Direction.FORWARD, Direction.REVERSE
@@ -85,6 +91,36 @@ def test_the_best_sample_of_each_source_is_kept(
     monkeypatch: pytest.MonkeyPatch, written: dict[str, list[str]], expected: dict[str, str]
 ) -> None:
     assert kept(monkeypatch, written, {"low": 0.1, "high": 0.9, "also high": 0.9, "not counted": 0.0}) == expected
+
+
+def test_it_logs_how_far_the_policy_has_gone(
+    make_policy: Callable[..., Any], tmp_path: Path, logs: Any, light_collections: None
+) -> None:
+    """Exactly, over the vocabulary, at the first eight tokens of the answers."""
+    policy, examples = make_policy(), [Example(FORWARD, "CCO", "ethanol"), Example(REVERSE, "propane", "CCC")]
+    before = copy.deepcopy(policy.model).eval()
+    config = config_from_mapping(
+        {
+            "task": "naming",
+            "model": {"path": "unused"},
+            "data": {"pairs": "unused.tsv"},
+            "algorithm": "sft",
+            "trainer": {"learning_rate": 0.01},
+            "output_dir": "unused",
+        }
+    )
+    arguments = sft_arguments(config, plan(config)[0], tmp_path, max_steps=2)
+    run_sft(policy, examples, arguments, [logs])
+    rows, total, tokens = encode(policy.codec, examples), 0.0, 0
+    policy.model.eval()
+    for ids, labels in zip(rows["input_ids"], rows["labels"], strict=True):
+        first = labels.count(-100)
+        old, new = (m(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1) for m in (before, policy.model))
+        for at in range(first - 1, min(first + 7, len(ids) - 1)):
+            total, tokens = total + float((new[at].exp() * (new[at] - old[at])).sum()), tokens + 1
+    assert [row["kl"] > 0 for row in logs.rows] == [True, True]
+    assert logs.rows[-1]["kl"] == pytest.approx(total / tokens, rel=1e-4)
+    assert all(row["entropy"] > 0 for row in logs.rows)
 
 
 def test_nothing_to_learn_is_no_step(make_policy: Callable[..., Any]) -> None:

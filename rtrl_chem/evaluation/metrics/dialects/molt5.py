@@ -39,6 +39,7 @@ from rtrl_chem.evaluation.metrics.dialects.report import (
     mean,
     nltk_bleu,
     read_leniently,
+    without_value,
 )
 from rtrl_chem.evaluation.metrics.score import Unavailable
 from rtrl_chem.evaluation.metrics.tokens import find_vocabulary
@@ -76,10 +77,11 @@ def molecule_report(rows: Sequence[Row], settings: Settings) -> Report:
         "rdk": mean(table[readable, 4]),
         "morgan": mean(table[readable, 5]),
     }
+    missing = without_value(values, ("maccs", "rdk", "morgan"), "no output is valid")
     try:
-        return Report(values | {"fcd": _distance(rows, settings)})
+        return Report(values | {"fcd": _distance(rows, settings)}, missing)
     except Unavailable as reason:
-        return Report(values | {"fcd": None}, {"fcd": str(reason)})
+        return Report(values | {"fcd": None}, missing | {"fcd": str(reason)})
 
 
 def caption_report(predictions: SavedPredictions, settings: Settings) -> Report:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 from rtrl_chem.chem.molecule import MAX_LENGTH
 from rtrl_chem.evaluation.metrics import bleu
 
-__all__ = ["Report", "Settings", "fingerprint_similarities", "mean", "nltk_bleu", "read_leniently"]
+__all__ = ["Report", "Settings", "fingerprint_similarities", "mean", "nltk_bleu", "read_leniently", "without_value"]
 
 Array = NDArray[np.float64]
 
@@ -71,6 +71,11 @@ _MAKERS: tuple[Callable[[Chem.Mol], Any], ...] = (
 def fingerprint_similarities(a: Chem.Mol, b: Chem.Mol) -> list[float]:
     """Tanimoto similarity under MACCS keys, the RDKit fingerprint and counted, unfolded Morgan environments."""
     return [float(DataStructs.TanimotoSimilarity(make(a), make(b))) for make in _MAKERS]
+
+
+def without_value(values: Mapping[str, Any], names: Iterable[str], reason: str) -> dict[str, str]:
+    """The reason for each of `names` that has no value."""
+    return {name: reason for name in names if values[name] is None}
 
 
 def mean(values: Array) -> float | None:

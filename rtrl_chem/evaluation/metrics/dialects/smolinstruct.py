@@ -44,6 +44,7 @@ from rtrl_chem.evaluation.metrics.dialects.report import (
     fingerprint_similarities,
     mean,
     read_leniently,
+    without_value,
 )
 from rtrl_chem.evaluation.metrics.tokens import find_vocabulary
 from rtrl_chem.evaluation.metrics.workers import map_chunks
@@ -95,7 +96,7 @@ def structure_report(rows: Sequence[Row], ranks: int, settings: Settings, multip
     for k in range(1, ranks + 1) if multiple_match else ():
         intersecting = int(shared[:, :k].any(axis=1).sum())
         values |= {f"num_t{k}_subset": intersecting, f"num_t{k}_intersection": intersecting}
-    return Report(values)
+    return Report(values, without_value(values, _FINGERPRINTS, "no first output is valid"))
 
 
 def caption_report(predictions: SavedPredictions, settings: Settings) -> Report:

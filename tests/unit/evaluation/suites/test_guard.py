@@ -98,3 +98,12 @@ def test_two_guards_of_one_file_are_compared(tmp_path: Path) -> None:
     found = compare_guard("q", tmp_path / "a", tmp_path / "b", (50, 0, 0.95))
     assert (found.metrics["accuracy"].difference, found.metrics["accuracy"].wins) == (1.0, 1)
     assert {score.name for score in guard_scores(read_records(tmp_path / "a"))} == {"accuracy", "accuracy_per_byte"}
+
+
+def test_the_likelier_text_is_the_better_one(tmp_path: Path) -> None:
+    base = {"text": "CCO", "tokens": 3, "bytes": 3, "unknown": 0}
+    for name, nats in (("a", -9.0), ("b", -6.0)):
+        (tmp_path / name).write_text(json.dumps(base | {"nats": nats}) + "\n")
+    found = compare_guard("t", tmp_path / "a", tmp_path / "b", (50, 0, 0.95)).metrics
+    assert {name: (one.wins, one.losses) for name, one in found.items()} == dict.fromkeys(found, (1, 0))
+    assert found["perplexity"].difference < 0

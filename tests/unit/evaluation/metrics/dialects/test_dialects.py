@@ -48,7 +48,10 @@ def test_molt5_similarity_is_over_valid_rows_only(tmp_path: Path) -> None:
     rows = saved(tmp_path, {"output": "CCO", "target": "CCO"}, {"output": "C(", "target": "CCO"})
     found = values("molt5", rows)
     assert (found["maccs"], found["validity"]) == (1.0, 0.5)
-    assert values("molt5", saved(tmp_path, {"output": "C(", "target": "CCO"}))["maccs"] is None
+    for dialect, metric in (("molt5", "maccs"), ("smolinstruct", "t1_maccs_fps")):
+        invalid = saved(tmp_path, {"output": "C(", "target": "CCO"})
+        report = load_dialect(dialect).report(invalid, TASKS["captioning"], Direction.REVERSE, SETTINGS)
+        assert report.values[metric] is None and "output is valid" in report.not_measured[metric]
 
 
 @pytest.mark.parametrize(
