@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -120,3 +121,34 @@ def test_a_lone_process_that_was_to_be_several_says_so(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert len(lines) == warned
     assert all("torchrun --nproc_per_node" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_two_processes_agree_on_made_pairs_joint_batches_and_what_the_guards_take_back(
+    write_config_in: Callable[..., str], tmp_path: Path
+) -> None:
+    pairs = {"CCO": "ethanol", "CCC": "propane", "C": "methane", "CC": "ethane", "CCN": "ethanamine"}
+    known = tmp_path / "known.tsv"
+    known.write_text("smiles\tname\n" + "".join(f"{x}\t{y}\n" for x, y in pairs.items()))
+    config = write_config_in(
+        tmp_path,
+        schedule="joint",
+        regime="synthetic",
+        synthetic={"steps": 1, "samples": 2, "min_probability": 0.0, "round_trip": True},
+        trainer={"learning_rate": 1.0},
+        guards={"pairs": str(known)},
+    )
+    done = torchrun("train", config)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    state = json.loads((run / "state.json").read_text())
+    assert [(one["stage"], one["kept"]) for one in state["stages"]] == [
+        ("start", True),
+        ("round-00", False),
+        ("round-01", False),
+    ]
+    before, after = (run / "evaluation" / when / "forward" / "predictions.jsonl" for when in ("before", "after"))
+    assert after.read_text() == before.read_text()
+    rows = pq.read_table(run / "rounds" / "00-joint" / "completions.parquet").to_pylist()
+    assert sorted(row["direction"] for row in rows) == ["forward"] * 8 + ["reverse"] * 8
+    assert done.stderr.count("is rolled back to the last good model") == 2
