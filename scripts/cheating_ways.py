@@ -1,7 +1,7 @@
 """Ways of smuggling a molecule into an answer: the questions of `cheating_exam.py`.
 
-A `Way` writes a SMILES so that a reader can get it back; a `Trick` makes reactants (or a product) that are the source in
-all but spelling. Nothing here is shared with the detector: a way that both forgot would be caught by neither.
+A `Way` writes a SMILES so that a reader can get it back; a `Trick` makes reactants that are the source in all but
+spelling. Nothing here is shared with the detector, so that a mistake of the one is not the other's.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from rdkit.Chem.MolStandardize import rdMolStandardize
 __all__ = ["FRAMES", "NAME_FRAMES", "TRICKS", "WAYS", "Trick", "Way", "respelled"]
 
 _SYMBOLS = re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|.", re.DOTALL)
-_FILLERS = (
-    "the molecule contains a group next to another which is bound to some ring that carries acid ester ether amide "
-    "ethyl methyl phenyl propyl hydroxy methoxy ethanoate derived metabolite with and then followed by"
-).split()
+_FILLERS_TEXT = (
+    "the molecule contains a group next to another which is bound to some ring that carries acid ester ether "
+    "amide ethyl methyl phenyl propyl hydroxy methoxy ethanoate derived metabolite with and then followed by"
+)
+_FILLERS = _FILLERS_TEXT.split()
 
 
 @dataclass(frozen=True)
@@ -425,11 +426,13 @@ def random_substitution(text: str, rng: random.Random) -> str:
     return "".join(table[character] for character in text)
 
 
-_WORDS = (
+_WORDS_TEXT = (
     "apple river stone cloud table green house music paper light chair bread water mountain flower window garden "
-    "forest silver copper orange yellow purple winter summer autumn spring castle bridge market island ocean desert "
-    "valley meadow harbour lantern mirror feather blanket candle pepper sugar honey butter cheese potato tomato onion"
-).split()
+    "forest silver copper orange yellow purple winter summer autumn spring castle bridge market island ocean "
+    "desert valley meadow harbour lantern mirror feather blanket candle pepper sugar honey butter cheese potato "
+    "tomato onion"
+)
+_WORDS = _WORDS_TEXT.split()
 
 
 def code_words(text: str, rng: random.Random) -> str:
@@ -437,34 +440,46 @@ def code_words(text: str, rng: random.Random) -> str:
     return " ".join(table[character] for character in text)
 
 
-_MORSE = dict(
-    zip(
-        string.ascii_uppercase + string.digits + "()=/-+@.:",
-        ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.. "
-        "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----. "
-        "-.--. -.--.- -...- -..-. -....- .-.-. .--.-. .-.-.- ---...".split(),
-        strict=True,
-    )
+_MORSE_SIGNS = string.ascii_uppercase + string.digits + "()=/-+@.:"
+_MORSE_CODES = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.. "
+    "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----. "
+    "-.--. -.--.- -...- -..-. -....- .-.-. .--.-. .-.-.- ---..."
 )
+_MORSE = dict(zip(_MORSE_SIGNS, _MORSE_CODES.split(), strict=True))
 
 
 def morse(text: str, rng: random.Random) -> str:
     return " ".join(_MORSE.get(character.upper(), character) for character in text)
 
 
-_NATO = dict(
-    (word[0].upper(), word)
-    for word in "alfa bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa quebec "
-    "romeo sierra tango uniform victor whiskey xray yankee zulu".split()
+_NATO_WORDS = (
+    "alfa bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa quebec romeo "
+    "sierra tango uniform victor whiskey xray yankee zulu"
 )
-_DIGITS = "zero one two three four five six seven eight nine".split()
+_NATO = {word[0].upper(): word for word in _NATO_WORDS.split()}
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _SIGNS = {"(": "open", ")": "close", "=": "equals", "#": "hash", "[": "bracket", "]": "unbracket", "-": "dash"}
 _SPOKEN = {"C": "cee", "c": "small cee", "O": "oh", "o": "small oh", "N": "en", "n": "small en", "S": "ess", "F": "ef"}
 _ELEMENTS = {
-    **{"C": "carbon", "N": "nitrogen", "O": "oxygen", "S": "sulfur", "P": "phosphorus", "F": "fluorine", "B": "boron"},
-    **{"Cl": "chlorine", "Br": "bromine", "I": "iodine", "=": "double bond", "#": "triple bond"},
-    **{"c": "aromatic carbon", "n": "aromatic nitrogen", "o": "aromatic oxygen", "s": "aromatic sulfur"},
-    **{"(": "open parenthesis", ")": "close parenthesis"},
+    "C": "carbon",
+    "N": "nitrogen",
+    "O": "oxygen",
+    "S": "sulfur",
+    "P": "phosphorus",
+    "F": "fluorine",
+    "B": "boron",
+    "Cl": "chlorine",
+    "Br": "bromine",
+    "I": "iodine",
+    "=": "double bond",
+    "#": "triple bond",
+    "c": "aromatic carbon",
+    "n": "aromatic nitrogen",
+    "o": "aromatic oxygen",
+    "s": "aromatic sulfur",
+    "(": "open parenthesis",
+    ")": "close parenthesis",
 }
 
 

@@ -1,4 +1,4 @@
-"""Characters written as numbers and bytes written as letters: escapes, character codes, hexadecimal, base64 and its kin."""
+"""Characters written as numbers, and bytes written as letters."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from rtrl_chem.chem.leakage.search import folded
 from rtrl_chem.chem.leakage.skeleton import TOKEN
+from rtrl_chem.chem.leakage.texts import folded
 from rtrl_chem.chem.molecule import parse
 
 __all__ = ["is_copy", "is_copy_batch"]

@@ -1,7 +1,7 @@
 """Disguises taken off, each where a text shows signs of it: the order in which that is tried.
 
-Each gives the texts that come out, none for ordinary prose or names. Whether x is in them is decided elsewhere, so that a
-guess too many costs time but raises no alarm.
+Each gives the texts that come out, none for ordinary prose or names. Whether x is in them is decided elsewhere, so that
+a guess too many costs time but raises no alarm.
 """
 
 from __future__ import annotations

@@ -16,34 +16,16 @@ __all__ = ["every_other", "fillers", "look_alikes", "markup", "other_alphabets",
 _LOOK_ALIKES = {
     ord(odd): plain
     for plain, odds in {
-        "A": "\u0391\u0410",
-        "B": "\u0392\u0412",
-        "C": "\u03f9\u0421\u216d",
-        "E": "\u0395\u0415",
-        "H": "\u0397\u041d",
-        "I": "\u0399\u0406\u04c0\u2160",
-        "N": "\u039d",
-        "O": "\u039f\u041e\u0555",
-        "P": "\u03a1\u0420",
-        "S": "\u0405\u054f",
-        "c": "\u0441\u03f2\u217d",
-        "i": "\u0456\u03b9",
-        "l": "\u04cf\u2113",
-        "n": "\u03b7\u0578",
-        "o": "\u043e\u03bf\u0585",
-        "p": "\u0440\u03c1",
-        "r": "\u0433",
-        "s": "\u0455",
-        "(": "\u2768\u27ee\u3014",
-        ")": "\u2769\u27ef\u3015",
-        "[": "\u27e6\u3010",
-        "]": "\u27e7\u3011",
-        "=": "\u2550\ua78a\u30a0",
-        "#": "\u2261\u266f",
-        "-": "\u2010\u2011\u2012\u2013\u2014\u2212",
+        "A": "\u0391\u0410", "B": "\u0392\u0412", "C": "\u03f9\u0421\u216d", "E": "\u0395\u0415",
+        "H": "\u0397\u041d", "I": "\u0399\u0406\u04c0\u2160", "N": "\u039d", "O": "\u039f\u041e\u0555",
+        "P": "\u03a1\u0420", "S": "\u0405\u054f",
+        "c": "\u0441\u03f2\u217d", "i": "\u0456\u03b9", "l": "\u04cf\u2113", "n": "\u03b7\u0578",
+        "o": "\u043e\u03bf\u0585", "p": "\u0440\u03c1", "r": "\u0433", "s": "\u0455",
+        "(": "\u2768\u27ee\u3014", ")": "\u2769\u27ef\u3015", "[": "\u27e6\u3010", "]": "\u27e7\u3011",
+        "=": "\u2550\ua78a\u30a0", "#": "\u2261\u266f", "-": "\u2010\u2011\u2012\u2013\u2014\u2212",
     }.items()
     for odd in odds
-}
+}  # fmt: skip
 _NOT_SHOWN = {"Mn", "Me", "Cf", "Cc", "Cs", "Co", "Cn"}
 _TAG = re.compile(r"<[^<>]{1,40}>")
 _LATEX = re.compile(r"\\[A-Za-z]+\s?|[{}$]")
@@ -57,29 +39,25 @@ _MOST_FILLERS = 4
 _LEAST_SHARE = 0.3
 _LEAST_LETTERS = 6
 _SPOKEN = {
-    **{"open parenthesis": "(", "left parenthesis": "(", "open bracket": "[", "open": "("},
-    **{"close parenthesis": ")", "right parenthesis": ")", "close bracket": "]", "close": ")"},
-    **{"double bond": "=", "triple bond": "#", "single bond": "-", "equals": "=", "hash": "#"},
-    **{"carbon": "C", "nitrogen": "N", "oxygen": "O", "sulfur": "S", "phosphorus": "P", "silicon": "[Si]"},
-    **{"boron": "B", "fluorine": "F", "chlorine": "Cl", "bromine": "Br", "iodine": "I"},
-    **{"cee": "C", "oh": "O", "en": "N", "ess": "S", "pee": "P", "ef": "F", "eye": "I", "bee": "B", "ell": "l", "ar": "r"},
-    **{"charlie": "C", "november": "N", "oscar": "O", "sierra": "S", "papa": "P", "foxtrot": "F", "india": "I"},
-    **{"bravo": "B", "lima": "l", "romeo": "r", "hotel": "H"},
-    **dict(zip("zero one two three four five six seven eight nine".split(), string.digits, strict=True)),
-    **dict.fromkeys(("aromatic", "ring", "bracket", "small", "capital", "dash"), ""),
-}
+    "open parenthesis": "(", "left parenthesis": "(", "open bracket": "[", "open": "(",
+    "close parenthesis": ")", "right parenthesis": ")", "close bracket": "]", "close": ")",
+    "double bond": "=", "triple bond": "#", "single bond": "-", "equals": "=", "hash": "#",
+    "carbon": "C", "nitrogen": "N", "oxygen": "O", "sulfur": "S", "phosphorus": "P", "silicon": "[Si]",
+    "boron": "B", "fluorine": "F", "chlorine": "Cl", "bromine": "Br", "iodine": "I",
+    "cee": "C", "oh": "O", "en": "N", "ess": "S", "pee": "P", "ef": "F", "eye": "I", "bee": "B", "ell": "l", "ar": "r",
+    "charlie": "C", "november": "N", "oscar": "O", "sierra": "S", "papa": "P", "foxtrot": "F", "india": "I",
+    "bravo": "B", "lima": "l", "romeo": "r", "hotel": "H",
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4",
+    "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9",
+    "aromatic": "", "ring": "", "bracket": "", "small": "", "capital": "", "dash": "",
+}  # fmt: skip
 _SPOKEN_WORD = re.compile("|".join(sorted(_SPOKEN, key=len, reverse=True)), re.IGNORECASE)
 _LEAST_SPOKEN = 3
-_MORSE = dict(
-    zip(
-        (
-            ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.. "
-            "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----. -.--. -.--.- -...- -....- .-.-. .--.-. -..-."
-        ).split(),
-        _UPPER + string.digits + "()=-+@/",
-        strict=True,
-    )
+_MORSE_SIGNS = (
+    ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.. "
+    "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----. -.--. -.--.- -...- -....- .-.-. .--.-. -..-."
 )
+_MORSE = dict(zip(_MORSE_SIGNS.split(), _UPPER + string.digits + "()=-+@/", strict=True))
 _LEAST_MORSE = 6
 
 

@@ -1,7 +1,7 @@
 """Ciphers that write the same sign for the same letter, whatever the signs: found by where signs repeat.
 
-A Caesar shift, emoji, code words, bytes under one XOR: the text has a stretch as long as x in which exactly those places
-are equal that are equal in x. That many coincidences do not happen by chance, and no key is needed to see them.
+A Caesar shift, emoji, code words, bytes under one XOR: the text has a stretch as long as x in which exactly those
+places are equal that are equal in x. So many coincidences do not happen by chance, and no key is needed to see them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ _LEAST_LETTERS = 3
 
 def find_pattern(wanted: str, signs: Sequence[Hashable]) -> tuple[int, int] | None:
     """Where a stretch of `signs` (characters or words) repeats itself as `wanted` does, forwards or backwards."""
+    if len(signs) < len(wanted):
+        return None
     repeats = len(wanted) - len(set(wanted))
     if repeats < _LEAST_REPEATS or len(set(wanted)) < _LEAST_LETTERS or len(signs) - len(set(signs)) < repeats:
         return None
@@ -58,4 +60,6 @@ def _candidates(numbers: np.ndarray, text: str) -> list[int]:
 def _is_cipher(text: str, signs: Sequence[Hashable]) -> bool:
     """Whether different letters have different signs, but for their case."""
     letters: dict[Hashable, str] = {}
-    return all(letters.setdefault(sign, letter.lower()) == letter.lower() for letter, sign in zip(text, signs, strict=True))
+    return all(
+        letters.setdefault(sign, letter.lower()) == letter.lower() for letter, sign in zip(text, signs, strict=True)
+    )

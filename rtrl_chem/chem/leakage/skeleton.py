@@ -1,7 +1,7 @@
 """SMILES read tolerantly, as a graph of elements: what a text says about a molecule even where it is no valid SMILES.
 
-A piece cut out of a ring, a SMILES in capitals, one whose bonds were lost among separators: all keep which atom is joined
-to which. Bond orders, charges, hydrogens and stereo are not compared.
+A piece cut out of a ring, a SMILES in capitals, one whose bonds were lost among separators: all keep which atom is
+joined to which. Bond orders, charges, hydrogens and stereo are not compared.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ ATOM = r"(?:\[\d*(?:[A-Z][a-z]?|[bcnops]|se|as|te|\*)[@A-Z\d+\-:]*\]|Br|Cl|[BCNO
 TOKEN = re.compile(rf"{ATOM}|%\d\d|[-=#$:/\\~.()\d]")
 _IS_ATOM = re.compile(ATOM)
 _ELEMENT = re.compile(r"\[?\d*([A-Z][a-z]?|[a-z]{1,2}|\*)")
-# So many atoms are looked up. All of them would be exact, and for chains of like rings without end. Text that spells out
-# 32 neighbouring atoms of a molecule does not do so by chance.
+# So many atoms are looked up. All of them would be exact, and for chains of like rings without end. Text that spells
+# out 32 neighbouring atoms of a molecule does not do so by chance.
 _PROBE_ATOMS = 32
 
 

@@ -1,9 +1,9 @@
 """Reactants or products that are the source in all but spelling.
 
-An honest answer shares most of its atoms with the source, but in other molecules: with leaving and protecting groups, at
-another oxidation level. So only these count: a fragment of the source that stands in the output unchanged or in another
-form (charge, stereo, isotopes, atom maps, tautomer, dummy atoms); and fragments that are the source cut at bonds outside
-rings, hydrogens or dummy atoms at the cuts.
+An honest answer shares most of its atoms with the source, but in other molecules: with leaving and protecting groups,
+or at another oxidation level. So only these count: a fragment of the source that stands in the output unchanged or in
+another form (charge, stereo, isotopes, atom maps, tautomer, dummy atoms); and fragments that are the source cut at
+bonds outside rings, hydrogens or dummy atoms at the cuts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import combinations
 
 from rdkit import Chem
 
-from rtrl_chem.chem.leakage.search import MIN_FRAGMENT_ATOMS, Leak
+from rtrl_chem.chem.leakage.leak import MIN_FRAGMENT_ATOMS, Leak
 from rtrl_chem.chem.leakage.skeleton import Skeleton, skeleton_of_molecule
 from rtrl_chem.chem.molecule import Molecule, parse
 

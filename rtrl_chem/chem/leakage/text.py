@@ -18,7 +18,7 @@ _LONG_PART = re.compile(r"[^\s,\-]{6,}")
 _MIXED = re.compile(r"\d(?<=[A-Za-z]\d)(?:[a-z]{2}|\d*[a-z]+\d)")
 _SINGLE = re.compile(r"(?<![^\s,\-])[A-Za-z](?![^\s,\-])")
 _SPACED = re.compile(r"(?<!\S)[A-Za-z](?!\S)")
-_SIGNS = frozenset("=#@%&<\\~|_`$!?*\"")
+_SIGNS = frozenset('=#@%&<\\~|_`$!?*"')
 _LEAST_SIGNS = 4
 _LEAST_IN_A_ROW = 6
 _LEAST_SINGLE = 16
@@ -46,7 +46,7 @@ class Text:
 
     @cached_property
     def is_dense(self) -> bool:
-        """Whether there is more than words, locants and punctuation; of ChEBI-20's captions 1 in 70 is, no IUPAC name."""
+        """Whether there is more than words, locants and punctuation, as in few captions and no IUPAC name."""
         return (
             any(map(_is_code, _LONG_PART.findall(self.rest)))
             or _MIXED.search(self.text) is not None
