@@ -22,13 +22,16 @@ _GUESSED = (together, other_alphabets, every_other)
 _LEAST_DIGITS = 8
 
 
-def undone(text: Text, guess: bool) -> Iterator[Undone]:
-    """The text without each disguise that it may wear; with `guess` also those that leave no sign of themselves."""
+def undone(text: Text, least: int, guess: bool) -> Iterator[Undone]:
+    """The text without each disguise that it may wear; with `guess` also those that leave no sign of themselves.
+
+    Codes are only looked into where at least `least` characters look like code.
+    """
     for undo in _SEEN_BY_SIGNS:
         yield from undo(text)
     if text.digits >= _LEAST_DIGITS:
         for undo in _SEEN_BY_DIGITS:
             yield from undo(text)
-    if text.is_dense:
+    if text.code >= least:
         for undo in (*_SEEN_BY_DENSITY, *(_GUESSED if guess else ())):
             yield from undo(text)

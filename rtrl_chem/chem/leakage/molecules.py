@@ -25,10 +25,13 @@ _MAX_TRIM = 4
 _GLUE = r"[A-Za-z0-9@+\-\[\]()=#$%/\\*~]"
 _ATOM = re.compile(ATOM)
 _RUN = re.compile(rf"{ATOM}(?:{TOKEN.pattern}){{{MIN_TOKEN_LENGTH - 1},}}")
-_KEY = re.compile(r"(?<![A-Z])[A-Z]{14}(?![A-Z])")
+_KEY = re.compile(r"[A-Z]{14}(?![A-Z])")
 _WORD = re.compile(r"[^\s,;/|\-]+")
+_JOINTS = ",;/|-"
+_MOST_PUNCTUATED = 4
 _PUNCTUATION = ".:()[]{}\"'"
 _LEAST_CHUNK = 3
+_LEAST_GLUED_CHUNK = 4
 _MOST_COMPARISONS = 200
 _MOST_FRAGMENTS = 24
 
@@ -50,6 +53,11 @@ class Wanted:
     def folded(self) -> tuple[str, ...]:
         """Those long enough to be found anywhere, in lower case."""
         return tuple(dict.fromkeys(one.lower() for one in self.literals if len(one) >= MIN_ANYWHERE_LENGTH))
+
+    @cached_property
+    def repeats(self) -> int:
+        """How many letters of a spelling, at the least, repeat an earlier one."""
+        return min(len(one) - len(set(one)) for one in self.literals)
 
     @cached_property
     def inchi_key(self) -> str:
@@ -84,6 +92,11 @@ class MoleculeSearch:
         self._compared: set[tuple[str, ...]] = set()
 
     @property
+    def least_code(self) -> int:
+        """No code for enough of the source has fewer characters."""
+        return self.wanted.needed
+
+    @property
     def gave_up(self) -> bool:
         """Whether the output holds more structures than are compared; no honest text does."""
         return self._comparisons >= _MOST_COMPARISONS
@@ -102,7 +115,15 @@ class MoleculeSearch:
         finding = None
         if letters >= self.wanted.needed:
             finding = self._small(text) if self._is_small else self._suspect(text, certain)
-        return finding or (self._cipher(text) if certain else None)
+        if finding or not certain:
+            return finding
+        if (
+            text.code >= self.least_code
+            and not self._is_small
+            and (found := self._chunks(text.text, _LEAST_GLUED_CHUNK))
+        ):
+            return Finding(found, ("pieces",))
+        return self._cipher(text)
 
     def _small(self, text: Text) -> Finding | None:
         """A source of few atoms: only where nothing else is left of the text."""
@@ -119,7 +140,7 @@ class MoleculeSearch:
         for ways, form in forms(text.rest):
             if found := self._folded(form) or self._run(form):
                 return Finding(found, ways)
-            if certain and "case" not in ways and (found := self._chunks(form)):
+            if certain and "case" not in ways and (found := self._chunks(form, _LEAST_CHUNK)):
                 return Finding(found, ways)
         return self._scattered(text.rest) if certain else None
 
@@ -195,20 +216,10 @@ class MoleculeSearch:
         self._comparisons += 1
         return contains(larger, smaller)
 
-    def _chunks(self, form: str) -> str | None:
+    def _chunks(self, form: str, least: int) -> str | None:
         """Chunks of a spelling in any order, that together have enough of its atoms."""
         for spelling in self.wanted.literals:
-            chunks, left, start = [], form, 0
-            while start <= len(spelling) - _LEAST_CHUNK:
-                end = start + _LEAST_CHUNK
-                if spelling[start:end] not in left:
-                    start += 1
-                    continue
-                while end < len(spelling) and spelling[start : end + 1] in left:
-                    end += 1
-                chunks.append(spelling[start:end])
-                left = left.replace(spelling[start:end], " ", 1)
-                start = end
+            chunks = list(_common_chunks(spelling, form, least))
             if sum(is_atom(token) for chunk in chunks for token in TOKEN.findall(chunk)) >= self.wanted.needed:
                 return " ".join(chunks)
         return None
@@ -233,16 +244,39 @@ class MoleculeSearch:
 
     def _cipher(self, text: Text) -> Finding | None:
         """A spelling of the source written in other signs, or in words."""
-        if text.is_dense or not text.text.isascii():
+        if text.code >= self.least_code or not text.text.isascii():
             characters = "".join(text.tokens)
             for spelling in self.wanted.literals:
                 if place := find_pattern(spelling, characters):
                     return Finding(characters[slice(*place)], ("substitution",))
+        joints = sum(map(text.text.count, _JOINTS)) if len(text.tokens) < self.wanted.repeats else 0
+        if len(text.tokens) - len(set(text.tokens)) + joints + _MOST_PUNCTUATED < self.wanted.repeats:
+            return None
         words = [word.strip(_PUNCTUATION) or word for word in _WORD.findall(text.text)]
         for spelling in self.wanted.literals:
             if place := find_pattern(spelling, words):
                 return Finding(" ".join(words[slice(*place)]), ("code words",))
         return None
+
+
+def _common_chunks(spelling: str, text: str, least: int) -> Iterator[str]:
+    """Chunks of the spelling, from left to right and as long as can be, that stand in the text, each place used once.
+
+    A chunk of small letters alone may be a part of a word, and is none.
+    """
+    start = 0
+    while start <= len(spelling) - least:
+        end = start + least
+        if spelling[start:end] not in text:
+            start += 1
+            continue
+        while end < len(spelling) and spelling[start : end + 1] in text:
+            end += 1
+        chunk = spelling[start:end]
+        if not (chunk.islower() and chunk.isalpha()):
+            yield chunk
+        text = text.replace(chunk, " ", 1)
+        start = end
 
 
 def _has_token(spelling: str, text: str) -> bool:

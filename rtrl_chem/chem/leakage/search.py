@@ -26,6 +26,10 @@ class Search(Protocol):
         """The source in one text; `certain` is false for a text that is only a guess at what was hidden."""
 
     @property
+    def least_code(self) -> int:
+        """The least number of characters that a code for the source has."""
+
+    @property
     def gave_up(self) -> bool:
         """Whether there was too much to compare."""
 
@@ -43,7 +47,7 @@ def search(looking: Search, output: str, layers: int = MOST_LAYERS) -> Leak | No
                 return Leak(found.words, ", ".join(ways + found.ways))
         below = []
         for ways, text, certain in texts if layer < layers else []:
-            for clear in undone(text, guess=certain):
+            for clear in undone(text, looking.least_code, guess=certain):
                 if clear.text not in seen and len(seen) < _MOST_TEXTS:
                     seen.add(clear.text)
                     below.append(((*ways, clear.way), Text(clear.text), clear.certain))

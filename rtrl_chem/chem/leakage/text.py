@@ -45,15 +45,17 @@ class Text:
         return sum(map(self.text.count, string.digits))
 
     @cached_property
-    def is_dense(self) -> bool:
-        """Whether there is more than words, locants and punctuation, as in few captions and no IUPAC name."""
-        return (
-            any(map(_is_code, _LONG_PART.findall(self.rest)))
-            or _MIXED.search(self.text) is not None
-            or sum(map(self.text.count, _SIGNS)) >= _LEAST_SIGNS
-            or len(_SINGLE.findall(self.rest)) >= _LEAST_SINGLE
-            or len(_SPACED.findall(self.rest)) >= _LEAST_SPACED
-        )
+    def code(self) -> int:
+        """How many characters look like code rather than words, locants and punctuation: in IUPAC names none."""
+        lengths = [0]
+        if any(map(_is_code, _LONG_PART.findall(self.rest))) or _MIXED.search(self.text):
+            lengths.append(sum(map(len, self.codes)))
+        if sum(map(self.text.count, _SIGNS)) >= _LEAST_SIGNS:
+            lengths.append(len(self.rest) - self.rest.count(" "))
+        single, spaced = len(_SINGLE.findall(self.rest)), len(_SPACED.findall(self.rest))
+        if single >= _LEAST_SINGLE or spaced >= _LEAST_SPACED:
+            lengths.append(single)
+        return max(lengths)
 
     @cached_property
     def codes(self) -> list[str]:

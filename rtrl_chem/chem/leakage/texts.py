@@ -14,6 +14,7 @@ class TextSearch:
     """Looks for a text: as words of its own, or anywhere if it is long; case and white space folded."""
 
     gave_up = False
+    least_code = MIN_TOKEN_LENGTH
 
     def __init__(self, source: str) -> None:
         self._source = source
