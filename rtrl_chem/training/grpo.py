@@ -74,7 +74,7 @@ def run_grpo(
     steps.
     """
     labels = list(targets) if targets is not None else [None] * len(sources)
-    if isinstance(reward, RoundTripReward):
+    if not isinstance(reward, JointReward):
         directions = [reward.direction] * len(sources)
     ways = list(directions or ())
     prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
