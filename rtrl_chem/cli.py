@@ -285,6 +285,80 @@ def prepare(
 
 
 @app.command()
+def inspect(
+    corpus: Annotated[
+        str, typer.Argument(metavar="CORPUS", help="A prepared corpus, or a file of molecules or pairs.")
+    ],
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="T", help="The file holds the labelled pairs of this task.")
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", metavar="NAME", help="Its column; of pairs twice: left, right.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option("--tokenizer", metavar="MODEL", help="Count the tokens of this model.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option("--max-tokens", min=1, help="And how many rows have more than this.")
+    ] = None,
+    benchmarks: Annotated[
+        Path | None,
+        typer.Option("--benchmarks", metavar="DIR", help="Local copies of the suites' data, see eval/README.md."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write a page, plots and numbers.")] = None,
+    sample: Annotated[int, typer.Option("--sample", min=1, help="Rows to look at closely.")] = 20_000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses them.")] = 0,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="To look at them with.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Say what is in a corpus or a file of pairs, and what is wrong with it."""
+    with _errors_on_one_line(debug):
+        from rtrl_chem.data.inspect import Options
+        from rtrl_chem.reporting.inspect_corpus import Request, inspect_corpus
+
+        options = Options(sample=sample, seed=seed, processes=processes, max_tokens=max_tokens)
+        request = Request(corpus, task, tuple(field or ()), tokenizer, out, benchmarks, options)
+        inspect_corpus(request, as_json)
+
+
+@app.command("make-pairs")
+def make_pairs(
+    molecules: Annotated[str, typer.Argument(metavar="INPUT", help="A prepared corpus, or a file of molecules.")],
+    task: Annotated[str, typer.Option("--task", metavar="T", help="naming, reaction or captioning.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help=".jsonl, .tsv (both also .gz) or .parquet.")],
+    field: Annotated[str | None, typer.Option("--field", metavar="NAME", help="The column of molecules.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Use only so many rows.")] = None,
+    names: Annotated[bool, typer.Option("--names", help="Captions tell the IUPAC name, where OPSIN agrees.")] = False,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Time that one name may take.")] = 10.0,
+    per_template: Annotated[int, typer.Option("--per-template", min=1, help="Reactions kept of each kind.")] = 1300,
+    max_block_atoms: Annotated[
+        int, typer.Option("--max-block-atoms", min=2, help="Heavy atoms of a building block.")
+    ] = 12,
+    max_product_atoms: Annotated[
+        int, typer.Option("--max-product-atoms", min=4, help="Heavy atoms of a product.")
+    ] = 24,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Chooses phrasings and building blocks.")] = 0,
+    processes: Annotated[int, typer.Option("--processes", min=1, help="To work with.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Make labelled pairs from molecules: checked names, template reactions, captions of facts."""
+    with _errors_on_one_line(debug):
+        from rich.console import Console
+
+        from rtrl_chem.data.make_pairs.reactions import Recipe
+        from rtrl_chem.data.make_pairs.run import Request
+        from rtrl_chem.data.make_pairs.run import make_pairs as run
+        from rtrl_chem.reporting.progress import progress_line
+
+        recipe = Recipe(max_block_atoms, max_product_atoms=max_product_atoms, cap=per_template, seed=seed)
+        request = Request(task, molecules, out, field, limit, names, seed, processes, seconds, recipe)
+        with progress_line(Console(stderr=True)) as on_progress:
+            made = run(request, on_progress)
+        typer.echo(made.summary(), err=True)
+
+
+@app.command()
 def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = False) -> None:
     """Check a config and what it names, in a moment and without loading a model."""
     with _errors_on_one_line(debug):

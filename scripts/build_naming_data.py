@@ -4,22 +4,24 @@ Molecules come from `chemicals` (MIT), names from `openclatura` (MIT); a pair is
 parser, through `py2opsin`, MIT; needs Java) reads the name back to the same molecule. Every molecule is put in exactly
 one split by a hash of its canonical SMILES, so the splits survive a rebuild and never depend on row order.
 
-    pip install chemicals openclatura py2opsin
+    pip install -e '.[assets]'
     python scripts/build_naming_data.py --out rtrl_chem/assets/naming
 """
 
 import argparse
-import csv
-import gzip
 import hashlib
 import json
 from collections import Counter
 from importlib.metadata import version
 from importlib.resources import files
-from multiprocessing import Pool
 from pathlib import Path
 
 from rdkit import Chem, RDLogger
+
+from rtrl_chem.chem.naming import Opsin
+from rtrl_chem.data.make_pairs.files import write_tsv_gz
+from rtrl_chem.data.make_pairs.naming import name_molecules
+from rtrl_chem.data.workers import stream_chunks
 
 ELEMENTS = {"B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"}
 MIN_ATOMS, MAX_ATOMS, MAX_NAME = 4, 14, 80
@@ -66,33 +68,6 @@ def admit(smiles: str) -> tuple[str, str]:
     return canonical, ""
 
 
-def give_name(smiles: str) -> tuple[str, str | None]:
-    from openclatura import name_smiles
-
-    RDLogger.DisableLog("rdApp.*")
-    try:
-        return smiles, name_smiles(smiles) or None
-    except Exception:
-        return smiles, None
-
-
-def read_names(names: list[str]) -> list[str]:
-    """Canonical SMILES that OPSIN reads from each name; "" where it reads none."""
-    from py2opsin import py2opsin
-
-    read = []
-    for start in range(0, len(names), 20_000):
-        read += py2opsin(names[start : start + 20_000])
-    mols = [Chem.MolFromSmiles(s) if s else None for s in read]
-    return [Chem.MolToSmiles(m) if m is not None else "" for m in mols]
-
-
-def write_lines(path: Path, rows: list[list[str]], header: list[str]) -> None:
-    # mtime=0 and no file name: the same rows give the same bytes.
-    with open(path, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
-        packed.write(("\t".join(header) + "\n" + "".join("\t".join(r) + "\n" for r in rows)).encode())
-
-
 def main() -> None:
     """Run the build and write the four splits and `manifest.json`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -100,7 +75,6 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     RDLogger.DisableLog("rdApp.*")
-    csv.field_size_limit(10**7)
 
     raw = read_chemicals()
     admitted = [admit(s) for s in raw]
@@ -108,11 +82,10 @@ def main() -> None:
     molecules = sorted({s for s, _ in admitted if s})
     reasons["duplicate"] = sum(1 for s, _ in admitted if s) - len(molecules)
 
-    with Pool(args.processes) as pool:
-        named = pool.map(give_name, molecules, chunksize=64)
-    candidates = [(s, n) for s, n in named if n and len(n) <= MAX_NAME and "\t" not in n]
-    read = read_names([n for _, n in candidates])
-    checked = {s: n for (s, n), back in zip(candidates, read, strict=True) if back == s}
+    named = zip(molecules, stream_chunks(name_molecules, molecules, args.processes), strict=True)
+    candidates = [(smiles, found.name) for smiles, found in named if found.name and len(found.name) <= MAX_NAME]
+    read = Opsin().read([name for _, name in candidates])
+    checked = {smiles: name for (smiles, name), back in zip(candidates, read, strict=True) if back == smiles}
 
     args.out.mkdir(parents=True, exist_ok=True)
     rows: dict[str, list[list[str]]] = {name: [] for name in SPLITS}
@@ -124,7 +97,7 @@ def main() -> None:
             rows[split].append([smiles, checked[smiles]])
     for split, lines in rows.items():
         header = ["smiles"] if split == "unlabelled" else ["smiles", "name"]
-        write_lines(args.out / f"{split}.tsv.gz", lines, header)
+        write_tsv_gz(args.out / f"{split}.tsv.gz", header, lines)
     manifest = {
         "rows_in": len(raw),
         "molecules": len(molecules),

@@ -23,7 +23,7 @@ from types import MappingProxyType
 
 from rdkit import Chem
 
-__all__ = ["GROUPS", "groups_named", "groups_of"]
+__all__ = ["GROUPS", "IMPLIES", "count_groups", "groups_named", "groups_of"]
 
 # Nitrogen bound to carbon that is no part of an amide, urea, amidine, cyanamide, sulfonamide, hydrazine, ...
 _AMINE = "[NX3;+0;$(N[#6]);!$(N~[!#6;!#1]);!$(N[#6]=[O,S,N]);!$(NC#N)"
@@ -37,7 +37,7 @@ GROUPS: MappingProxyType[str, str] = MappingProxyType(
         "carboxylic acid": f"{_ACYL}(=O)[OX2H1]",
         "carboxylate": f"{_ACYL}(=O)[OX1-]",
         "ester": "[#6X3;$([#6][#6]),$([CH1])](=O)[#8X2][#6;!$(C=[O,S,N])]",
-        "lactone": "[#6X3;$([#6][#6])](=O)@[#8X2]",
+        "lactone": "[#6X3;$([#6][#6])](=O)@[#8X2][#6;!$(C=[O,S,N])]",
         "thioester": f"{_ACYL}(=O)[SX2][#6]",
         "amide": f"{_ACYL}(=O)[NX3]",
         "lactam": f"{_ACYL}(=O)@[NX3]",
@@ -217,7 +217,7 @@ _OF_ANOTHER = re.compile(
     r"\b(?:(?:obtained|result(?:s|ing)|aris(?:es|ing)|form(?:ed|ing)|prepared|synthesi[sz]ed|made|derive[sd]?|deriving)"
     r" (?:\w+ )?(?:from|by|via|in|when|out of)|condensation of|(?:de)?protonation of|oxidation of|reduction of"
     r"|hydrolysis of|conjugate (?:acid|base) of|tautomer of|functional(?:ly)? relat(?:ion|ed) to|enantiomer of"
-    r"|inhibit\w*|react\w*|convert\w*|role as|used (?:as|in|for|to)|isolated from|found in)\b.*"
+    r"|inhibit\w*|react\w*|convert\w*|role as|used (?:as|in|for|to)|isolated from|found in(?! it\b))\b.*"
 )
 # "in which the hydroxy group has been replaced by chloro": what stood there before is gone.
 _REPLACED = re.compile(
@@ -239,6 +239,16 @@ def groups_of(mol: Chem.Mol) -> frozenset[str]:
     return frozenset(name for name, query in _queries().items() if mol.HasSubstructMatch(query))
 
 
+def count_groups(mol: Chem.Mol) -> dict[str, int]:
+    """How often each group occurs that the molecule has, in the order of `GROUPS`.
+
+    >>> count_groups(Chem.MolFromSmiles("OCCO"))
+    {'hydroxy': 2, 'alcohol': 2}
+    """
+    counted = {name: len(mol.GetSubstructMatches(query)) for name, query in _queries().items()}
+    return {name: count for name, count in counted.items() if count}
+
+
 def groups_named(text: str) -> frozenset[str]:
     """The groups of `GROUPS` that a text says its molecule has.
 
@@ -254,10 +264,11 @@ def groups_named(text: str) -> frozenset[str]:
     if not own.strip():
         return frozenset()
     found = {name for name, pattern in _patterns().items() if pattern.search(own)}
-    return frozenset(found.union(*(_IMPLIES.get(name, ()) for name in found)))
+    return frozenset(found.union(*(IMPLIES.get(name, ()) for name in found)))
 
 
-_IMPLIES: dict[str, tuple[str, ...]] = {
+# The general groups that a special one is counted with.
+IMPLIES: dict[str, tuple[str, ...]] = {
     "lactone": ("ester",),
     "lactam": ("amide",),
     "imide": ("amide",),

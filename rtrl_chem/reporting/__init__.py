@@ -1,1 +1,1 @@
-"""What a run left behind, for people: lists, comparisons, reports."""
+"""What was found or left behind, for people: lists, comparisons, reports, pages that work offline."""

@@ -141,6 +141,11 @@ WRONG_CALLS: list[tuple[str, list[str], str]] = [
     ("zero steps", ["train", QUICKSTART, "--set", "steps_per_phase=0"], "steps_per_phase: got 0"),
     ("missing data", ["validate", QUICKSTART, "--set", "data.molecules=no.smi"], "data.molecules: no file 'no.smi'"),
     ("resume and overwrite", ["train", QUICKSTART, "--resume", "--overwrite"], "--resume and --overwrite: got both"),
+    ("nothing to inspect", ["inspect", "no.smi"], "no file 'no.smi'"),
+    ("a folder to inspect", ["inspect", "."], "run `rtrl-chem prepare` or give a file"),
+    ("a limit alone", ["inspect", "no.smi", "--max-tokens", "9"], "needs --tokenizer MODEL"),
+    ("pairs of what", ["make-pairs", "no.smi", "--task", "nameing", "--out", "a.tsv"], "did you mean 'naming'?"),
+    ("pairs to nowhere", ["make-pairs", "no.smi", "--task", "reaction", "--out", "a.doc"], "must end in .jsonl"),
     ("half a group", ["train", QUICKSTART, "--set", "trainer.per_device_train_batch_size=1"], "num_generations: got 8"),
 ]
 
@@ -174,6 +179,19 @@ def test_validate_warns_of_an_existing_run(tmp_path: Path, capsys: pytest.Captur
 def test_validate_knows_the_processes(monkeypatch: pytest.MonkeyPatch, size: str, status: int) -> None:
     monkeypatch.setenv("WORLD_SIZE", size)
     assert main(["validate", QUICKSTART, "--set", "trainer.per_device_train_batch_size=1"]) == status
+
+
+def test_inspect_prints_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nbad\n")
+    assert main(["inspect", "a.smi", "--json", "--processes", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 2
+
+
+def test_make_pairs_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.smi").write_text("CCO\nbad\n")
+    assert main(["make-pairs", "a.smi", "--task", "captioning", "--out", "b.tsv"]) == 0
+    line = "b.tsv: 1 pairs from 2 rows (does not parse 1; see b.rejects.jsonl)\n"
+    assert capsys.readouterr() == ("", line)
 
 
 def test_schema_is_json_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:

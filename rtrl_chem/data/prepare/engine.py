@@ -67,10 +67,18 @@ class HereEngine:
 
 
 class PoolEngine(HereEngine):
-    """Processes on this machine. They are started at the second item: a short corpus is done before they could be."""
+    """Processes on this machine. They are started at the second item: a short corpus is done before they could be.
 
-    def __init__(self, workers: int) -> None:
+    `advice` is what to do where one of them dies.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        advice: str = "run the same command again to go on, with fewer --workers if memory was short",
+    ) -> None:
         self.workers = workers
+        self.advice = advice
         self._pool: ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Any, T], R], shared: Any, items: Iterable[T]) -> Iterator[R]:
@@ -85,10 +93,7 @@ class PoolEngine(HereEngine):
         try:
             yield from _in_order(lambda item: pool.submit(function, shared, item), everything, self.workers)
         except BrokenProcessPool:
-            raise CorpusError(
-                "a worker process died (out of memory, or killed): run the same command again to go on, with fewer "
-                "--workers if memory was short"
-            ) from None
+            raise CorpusError(f"a worker process died (out of memory, or killed): {self.advice}") from None
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

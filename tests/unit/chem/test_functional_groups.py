@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem, rdBase
 
-from rtrl_chem.chem.functional_groups import _IMPLIES, _WORDS, GROUPS, groups_named, groups_of
+from rtrl_chem.chem.functional_groups import _WORDS, GROUPS, IMPLIES, groups_named, groups_of
 
 
 def of(smiles: str) -> set[str]:
@@ -69,7 +69,7 @@ def of(smiles: str) -> set[str]:
 def test_groups_of(smiles: str, groups: set[str]) -> None:
     found = of(smiles)
     assert found == groups
-    assert all(found.issuperset(general) for special, general in _IMPLIES.items() if special in found)
+    assert all(found.issuperset(general) for special, general in IMPLIES.items() if special in found)
 
 
 @pytest.mark.parametrize(

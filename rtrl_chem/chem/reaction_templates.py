@@ -1,4 +1,4 @@
-"""Twenty-five textbook reactions as reaction SMARTS of our own writing, for the bundled synthetic reaction corpus.
+"""Twenty-five textbook reactions as reaction SMARTS of our own writing, for synthetic reactions.
 
 A template writes only the molecules that give heavy atoms to the product: catalysts, bases, water, hydrides and
 oxidants are left out, as is every by-product. Stereocentres that a reaction creates stay unspecified. `source` is the
@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = ["ALWAYS_CLASH", "COMPETING", "TEMPLATES", "ReactionTemplate"]
+
 # Functional groups that would compete with the reacting group or not survive it. A group counts only where none of
 # its atoms belongs to the reacting group: a second alkyl halide disqualifies an alkyl halide, its own halogen does not.
-GROUPS = {
+COMPETING = {
     "acid": "[CX3](=[O,S])[OX2H1]",
     "acyl": "[CX3]=[O,S,N]",
     "acyl halide": "[CX3](=[O,S])[F,Cl,Br,I]",
