@@ -514,7 +514,14 @@ def _hub_rows(name: str, split: str, columns: Columns, revision: str | None, str
     # A stream may not know its columns before its first row.
     present = list(table.column_names or next(iter(table), {}))
     names = [present[i] for i in columns.choose(present)]
-    yield from _batch_rows(table.select_columns(names).iter(BATCH), names, columns)
+    number = 0
+    try:
+        for row in _batch_rows(table.select_columns(names).iter(BATCH), names, columns):
+            number = row.number
+            yield row
+    except Exception as error:
+        reason = _first_line(error)
+        raise CorpusError(f"Hub data set {name!r} breaks off after row {number} ({reason}): try again") from error
 
 
 def _batch_rows(batches: Iterable[Any], names: Sequence[str], columns: Columns) -> Iterator[Row]:
