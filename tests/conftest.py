@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A first call may import half a library, and a busy machine is slow: what a test takes says nothing about the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 TINY = Path(__file__).parents[1] / "rtrl_chem" / "assets" / "tiny"
 CHAT_TEMPLATE = (

@@ -1,6 +1,6 @@
 """Chemistry on SMILES strings: validity, equality, similarity, leaks, names. RDKit, no torch; no state but caches."""
 
-from rtrl_chem.chem.leakage import find_leak, find_leak_batch, is_copy, is_copy_batch
+from rtrl_chem.chem.leakage import Leak, find_leak, find_leak_batch, is_copy, is_copy_batch
 from rtrl_chem.chem.molecule import (
     EQUALITIES,
     Molecule,
@@ -22,6 +22,7 @@ from rtrl_chem.chem.similarity import FINGERPRINTS, tanimoto
 __all__ = [
     "EQUALITIES",
     "FINGERPRINTS",
+    "Leak",
     "Molecule",
     "Opsin",
     "cache_info",

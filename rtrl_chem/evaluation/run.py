@@ -20,7 +20,7 @@ from rtrl_chem.evaluation.held_out import HeldOut, build_held_out, held_out_item
 from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.measure import Metrics
 from rtrl_chem.evaluation.tables import metrics_table
-from rtrl_chem.models.origin import style_of_run
+from rtrl_chem.models.origin import sides_of, style_of_run
 from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task, load_task
 
@@ -74,6 +74,11 @@ def load_for_evaluation(config: Config, model: str | None, task: Task) -> Policy
     whole = {"path": model, "revision": None, "gguf_file": None, "lora": None}
     if own.prompt_style is None and is_bundled(own.path) and Path(model).is_dir():
         whole["prompt_style"] = "compact"
+    reverse = config.reverse_model
+    if reverse is not None and (sides := sides_of(model)):
+        path = {"path": str(sides[Direction.REVERSE]), "revision": None, "gguf_file": None, "lora": None}
+        reverse = reverse.model_copy(update=path)
+        return load_policy(own.model_copy(update=whole), task, None, None, reverse)
     return load_policy(own.model_copy(update=whole), task)
 
 
@@ -85,7 +90,7 @@ def model_for_evaluation(own: ModelConfig, task: Task) -> Policy:
     from rtrl_chem.models.policy import load_policy
 
     folder = Path(own.path)
-    if own.prompt_style is None:
+    if own.prompt_style is None and sides_of(own.path) is None:  # each of two sides has its own
         own = own.model_copy(update={"prompt_style": style_of_run(folder)})
     adapter = folder / "adapter_config.json"
     if adapter.is_file() and not (folder / "config.json").is_file():

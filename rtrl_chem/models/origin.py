@@ -65,7 +65,8 @@ def style_of_run(path: str | Path) -> str | dict[str, Any] | None:
     if not (run / "config.yaml").is_file():
         return None
     try:
-        own = load_config(run / "config.yaml").model
+        config = load_config(run / "config.yaml")
+        own = config.reverse_model if folder.name == str(Direction.REVERSE) and config.reverse_model else config.model
     except ConfigError:  # of another program
         return None
     return own.prompt_style or ("compact" if is_bundled(own.path) else style_of_run(own.path))

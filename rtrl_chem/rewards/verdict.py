@@ -32,7 +32,7 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and what it rests on: for a leak the text that gives x away, else nothing."""
+    """A verdict and what it rests on: for a leak the way it was hidden and what gives x away, else nothing."""
 
     verdict: Verdict
     evidence: str = ""
@@ -51,7 +51,7 @@ def judge(task: Task, direction: Direction, source: str, answer: Answer) -> Judg
     if chem.is_copy(source, output):
         return Judgement(Verdict.COPIED_SOURCE, output)
     leak = chem.find_leak(source, output, x.is_structure, y.is_structure)
-    return Judgement(Verdict.OK) if leak is None else Judgement(Verdict.LEAKED_SOURCE, leak)
+    return Judgement(Verdict.OK) if leak is None else Judgement(Verdict.LEAKED_SOURCE, f"{leak.way}: {leak}")
 
 
 def judge_batch(task: Task, direction: Direction, sources: Sequence[str], answers: Sequence[Answer]) -> list[Judgement]:

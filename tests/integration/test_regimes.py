@@ -13,6 +13,8 @@ import torch
 from safetensors.torch import load_file
 
 from rtrl_chem.cli import main
+from rtrl_chem.config import ModelConfig
+from rtrl_chem.tasks import NAMING, Direction
 from rtrl_chem.training import rounds
 from rtrl_chem.training.synthetic import KEPT
 
@@ -75,6 +77,7 @@ JOINT = {"schedule": "joint", "trainer": {"gradient_accumulation_steps": 2}}
         pytest.param(
             {"schedule": "joint", "algorithm": "expert_iteration"}, [(0, "joint", "rl")], id="joint expert iteration"
         ),
+        pytest.param(JOINT | {"algorithm": "ppo"}, [(0, "joint", "rl")], id="joint ppo"),
     ],
 )
 def test_the_phases_of_a_regime_run_in_their_order(
@@ -313,3 +316,24 @@ def test_an_sft_loss_beside_the_reward(write_in: WriteIn, tmp_path: Path) -> Non
     changes = {"regime": "supervised", "supervised": {"warm_up_steps": 0, "sft_weight": 0.5}}
     assert main(["train", write_in(tmp_path, **changes), "--quiet"]) == 0
     assert all(row["sft_loss"] > 0 for row in rows_of(tmp_path / "run"))
+
+
+def test_the_model_of_the_way_back_may_be_of_another_family(
+    write_in: WriteIn, make_policy: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Another architecture, tokenizer and prompt style: each is asked in its own words, also when it is read back."""
+    from rtrl_chem.evaluation.run import model_for_evaluation
+    from rtrl_chem.models.policy import save_policy
+
+    save_policy(make_policy("chat", architecture="gpt2"), tmp_path / "other")
+    other = {"path": str(tmp_path / "other")}
+    config = write_in(tmp_path, models="separate", reverse_model=other, regime="synthetic", synthetic=SYNTHETIC)
+    assert main(["train", config, "--quiet"]) == 0
+    run = tmp_path / "run"
+    model = str(run / "model")
+    assert main(["evaluate", config, "--model", model, "--out", str(tmp_path / "again")]) == 0
+    for way in Direction:
+        after = (run / "evaluation" / "after" / way / "predictions.jsonl").read_text()
+        assert (tmp_path / "again" / way / "predictions.jsonl").read_text() == after
+    policy = model_for_evaluation(ModelConfig(path=model), NAMING)
+    assert [policy.codec_along(way).style.name for way in Direction] == ["compact", "chat"]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from rtrl_chem.cli import main
 from rtrl_chem.evaluation.files import read_predictions
@@ -66,6 +70,21 @@ def test_two_processes_leave_the_run_folder_of_one(write_config_in: Callable[...
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, {"r": 4, "target_modules": ["q_proj", "v_proj"]}], ids=["full", "lora"])
+def test_two_processes_share_one_value_head(
+    write_config_in: Callable[..., str], tmp_path: Path, lora: dict[str, Any] | None
+) -> None:
+    config = write_config_in(tmp_path, algorithm="ppo", rounds=1, model={"lora": lora})
+    done = torchrun("train", config)
+    assert done.returncode == 0, done.stderr
+    [file] = (tmp_path / "run").glob("rounds/*/checkpoint-*/value_head.safetensors")
+    heads = load_file(file)
+    assert heads.keys() == {f"{way}.{part}" for way in ("forward", "reverse") for part in ("weight", "bias")}
+    assert all(torch.isfinite(tensor).all() and tensor.abs().sum() > 0 for tensor in heads.values())
+    assert not (tmp_path / "run" / "model" / "value_head.safetensors").exists()
+
+
+@pytest.mark.slow
 def test_an_error_in_two_processes_ends_both(write_config_in: Callable[..., str], tmp_path: Path) -> None:
     config = write_config_in(tmp_path)
     (tmp_path / "my.smi").write_text("prose\n" * 5)
@@ -102,3 +121,34 @@ def test_a_lone_process_that_was_to_be_several_says_so(
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
     assert len(lines) == warned
     assert all("torchrun --nproc_per_node" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_two_processes_agree_on_made_pairs_joint_batches_and_what_the_guards_take_back(
+    write_config_in: Callable[..., str], tmp_path: Path
+) -> None:
+    pairs = {"CCO": "ethanol", "CCC": "propane", "C": "methane", "CC": "ethane", "CCN": "ethanamine"}
+    known = tmp_path / "known.tsv"
+    known.write_text("smiles\tname\n" + "".join(f"{x}\t{y}\n" for x, y in pairs.items()))
+    config = write_config_in(
+        tmp_path,
+        schedule="joint",
+        regime="synthetic",
+        synthetic={"steps": 1, "samples": 2, "min_probability": 0.0, "round_trip": True},
+        trainer={"learning_rate": 1.0},
+        guards={"pairs": str(known)},
+    )
+    done = torchrun("train", config)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    state = json.loads((run / "state.json").read_text())
+    assert [(one["stage"], one["kept"]) for one in state["stages"]] == [
+        ("start", True),
+        ("round-00", False),
+        ("round-01", False),
+    ]
+    before, after = (run / "evaluation" / when / "forward" / "predictions.jsonl" for when in ("before", "after"))
+    assert after.read_text() == before.read_text()
+    rows = pq.read_table(run / "rounds" / "00-joint" / "completions.parquet").to_pylist()
+    assert sorted(row["direction"] for row in rows) == ["forward"] * 8 + ["reverse"] * 8
+    assert done.stderr.count("is rolled back to the last good model") == 2

@@ -75,7 +75,7 @@ def _molecule_and_text(left: Domain, right: Domain) -> bool:
 def _text_problems(smiles: str, text: str, structure: Facts | None, prose: bool) -> list[Problem]:
     problems = []
     if leak := chem.find_leak(smiles, text, source_is_molecule=True, output_is_molecule=False):
-        problems.append(Problem("leak", leak))
+        problems.append(Problem("leak", str(leak)))
     if prose and structure and not structure.reason:
         lacking = groups_named(text) - set(structure.groups)
         if lacking:

@@ -18,7 +18,6 @@ from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.snapshot import take_snapshot
 from rtrl_chem.models.value_head import ValueHead
 from rtrl_chem.tasks import Direction
-from rtrl_chem.training import ppo
 from rtrl_chem.training.arguments import PPOArguments
 from rtrl_chem.training.ppo import RoundTripPPOTrainer, gae, moments, token_rewards, value_losses, whiten
 
@@ -362,21 +361,41 @@ def test_the_learning_rate_of_the_head(make_policy: Any, run_phase: Run, own: fl
     assert all(torch.equal(before[name], weight) for name, weight in policy.model.state_dict().items())
 
 
-def test_a_sample_that_cannot_be_judged_teaches_nothing(
-    make_policy: Any, run_phase: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def rollouts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The batches of a phase as they leave the rollout."""
     batches: list[dict[str, Any]] = []
-    real = ppo.RoundTripPPOTrainer._after_rollout
+    real = RoundTripPPOTrainer._after_rollout
     monkeypatch.setattr(
-        ppo.RoundTripPPOTrainer, "_after_rollout", lambda trainer, batch: (real(trainer, batch), batches.append(batch))
+        RoundTripPPOTrainer, "_after_rollout", lambda trainer, batch: (real(trainer, batch), batches.append(batch))
     )
+    return batches
+
+
+def test_a_sample_that_cannot_be_judged_teaches_nothing(
+    make_policy: Any, run_phase: Run, rollouts: list[dict[str, Any]]
+) -> None:
     run_phase(make_policy(), lambda ids, source: None if ids[0] % 2 else 1.0 + ids[0] % 3, "ppo", ppo={"kl_coef": 0.0})
-    [batch] = batches
+    [batch] = rollouts
     silent = batch["completion_ids"][:, 0] % 2 == 1
     assert 0 < silent.sum() < len(silent)
     assert (batch["advantages"][silent] == 0).all()
     assert torch.equal(batch["returns"][silent], batch["old_values"][silent])
     assert (batch["advantages"][~silent] != 0).any()
+
+
+def test_masked_truncated_samples_teach_nothing(
+    taught_policy: Any, run_phase: Run, rollouts: list[dict[str, Any]]
+) -> None:
+    policy = Policy(copy.deepcopy(taught_policy.model), taught_policy.codec)
+    run_phase(
+        policy, judge, "ppo", ppo=NO_KL, mask_truncated_completions=True, max_completion_length=3, temperature=2.0
+    )
+    [batch] = rollouts
+    cut = batch["completion_mask"].sum(1) == 0
+    assert 0 < cut.sum() < len(cut)
+    assert (batch["advantages"][cut] == 0).all() and (batch["advantages"][~cut] != 0).any()
+    assert all(torch.isfinite(p).all() for p in policy.model.parameters())
 
 
 def test_the_penalty_holds_the_policy_back(make_policy: Any, run_phase: Run, logs: Any) -> None:
