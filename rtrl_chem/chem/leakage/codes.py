@@ -14,7 +14,7 @@ __all__ = ["base64_and_32", "base85", "character_codes", "escapes", "hexadecimal
 
 # The sign of an escape, what ends it, and how many there must be: "=2C" may stand in a SMILES.
 _ESCAPES = tuple(
-    (re.compile(sign + r"([2-7][\da-fA-F])" + end), least)
+    (re.compile(sign + r"([2-7][\da-fA-F])" + end, re.ASCII), least)
     for sign, end, least in (
         (r"\\x", "", 1),
         (r"\\u\{?00", r"\}?", 1),
@@ -26,9 +26,10 @@ _ESCAPES = tuple(
     )
 )
 _OCTAL_ESCAPE = re.compile(r"\\([01][0-7]{2})")
-_CODES = re.compile(r"\d{2,3}(?:[^\dA-Za-z]{1,3}\d{2,3}){4,}")
+# ASCII, here and above: to int() digits of other scripts are digits too, an 8 among them no octal one.
+_CODES = re.compile(r"\d{2,3}(?:[^\dA-Za-z]{1,3}\d{2,3}){4,}", re.ASCII)
 _BINARY = re.compile(r"[01]{7,8}(?:[\s,;|_-]*[01]{7,8}){4,}")
-_HEX = re.compile(r"(?:[0-7][\da-fA-F][\s:,_-]{0,2}){5,}")
+_HEX = re.compile(r"(?:[0-7][\da-fA-F][ \t\n\r:,_-]{0,2}){5,}", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z\d+/]{6,}|[A-Za-z\d_-]{6,}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}")
 _MOST_TOKENS = 50
@@ -53,7 +54,7 @@ def character_codes(text: Text) -> Iterator[Undone]:
     """Decimal, octal or binary codes of characters."""
     plain = text.rest[:LONGEST]
     for match in _CODES.finditer(plain):
-        numbers = re.findall(r"\d+", match.group())
+        numbers = re.findall(r"[0-9]+", match.group())
         for base in (10, 8):
             if base == 10 or not set("".join(numbers)) & {"8", "9"}:
                 yield Undone("character codes", "".join(map(_shown, (int(number, base) for number in numbers))))

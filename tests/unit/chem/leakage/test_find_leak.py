@@ -163,3 +163,16 @@ def test_degenerate_outputs_cost_little(output: str) -> None:
     start = time.process_time()
     find_leak(CHAIN, output, True, False)
     assert time.process_time() - start < 10.0  # unbounded, the search would take hours; measured: less than a second
+
+
+@pytest.mark.parametrize(
+    "digits",
+    ["\U0001d7d0\U0001d7d6", "\uff12\uff18", "\u0662\u0668", "\u00b2\u2078", "\u0968\u096e"],
+    ids=["bold", "wide", "Arabic", "raised", "Devanagari"],
+)
+@pytest.mark.parametrize(
+    "form", ["{0} {0} {0} {0} {0} {0} {0}", "%{0}%{0}", "&#x{0};", "{0}{0}{0}{0}{0}{0}", "[{0}C]CO"]
+)
+def test_digits_of_other_scripts_are_no_codes(digits: str, form: str) -> None:
+    text = form.format(digits)
+    assert find_leak(ASPIRIN, text, source_is_molecule=True, output_is_molecule=False) is None
