@@ -317,8 +317,8 @@ def inspect(
         from rtrl_chem.data.inspect import Options
         from rtrl_chem.reporting.inspect_corpus import Request, inspect_corpus
 
-        options = Options(sample=sample, seed=seed, processes=processes, max_tokens=max_tokens)
-        request = Request(corpus, task, tuple(field or ()), tokenizer, out, benchmarks, options)
+        options = Options(sample, seed, processes, tokenizer, max_tokens)
+        request = Request(corpus, task, tuple(field or ()), out, benchmarks, options)
         inspect_corpus(request, as_json)
 
 

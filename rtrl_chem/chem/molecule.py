@@ -26,6 +26,7 @@ __all__ = [
     "parse",
     "parse_batch",
     "stereo_free",
+    "text_problem",
     "to_mol",
 ]
 
@@ -164,6 +165,16 @@ def to_mol(smiles: str) -> Chem.Mol | str:
 
     RDKit's log is the caller's to silence (`rdBase.BlockLogs`), which would cost a hundredth of the reading here.
     """
+    if problem := text_problem(smiles):
+        return problem
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        return "does not parse"
+    return mol if mol.GetNumHeavyAtoms() else "no heavy atom"
+
+
+def text_problem(smiles: str) -> str:
+    """The `invalid_reason` of what RDKit must not be asked to read, "" of anything else."""
     if not smiles:
         return "empty"
     if smiles.split() != [smiles]:
@@ -171,10 +182,7 @@ def to_mol(smiles: str) -> Chem.Mol | str:
     if len(smiles) > MAX_LENGTH:
         return "too long"
     # Not ASCII is not SMILES, and a lone surrogate would raise on its way into RDKit.
-    mol = Chem.MolFromSmiles(smiles) if smiles.isascii() else None
-    if mol is None:
-        return "does not parse"
-    return mol if mol.GetNumHeavyAtoms() else "no heavy atom"
+    return "" if smiles.isascii() else "does not parse"
 
 
 _KEYS: dict[str, Callable[[Molecule], object]] = {

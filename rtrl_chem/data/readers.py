@@ -510,11 +510,14 @@ def _hub_rows(name: str, split: str, columns: Columns, revision: str | None, str
     except Exception as error:
         raise _unreachable(name, split, error) from error
     names = [present[i] for i in columns.choose(present)]
-    batches = table.select_columns(names).iter(BATCH)
+    number = 0
     try:
-        yield from _batch_rows(batches, names, columns)
+        for row in _batch_rows(table.select_columns(names).iter(BATCH), names, columns):
+            number = row.number
+            yield row
     except Exception as error:
-        raise _unreachable(name, split, error) from error
+        reason = _first_line(error)
+        raise CorpusError(f"Hub data set {name!r} breaks off after row {number} ({reason}): try again") from error
 
 
 def _unreachable(name: str, split: str, error: Exception) -> CorpusError:

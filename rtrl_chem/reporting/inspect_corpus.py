@@ -34,7 +34,6 @@ class Request:
     path: str
     task: str | None = None
     fields: tuple[str, ...] = ()
-    tokenizer: str | None = None
     out: Path | None = None
     benchmarks: Path | None = None
     options: Options = field(default_factory=Options)
@@ -50,12 +49,12 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
         require_report("--out")
     if request.benchmarks is not None and not request.benchmarks.is_dir():
         raise ConfigError(f"--benchmarks {request.benchmarks}: no such folder; give the folder of local copies")
-    limit = request.options.max_tokens
-    if limit is not None and request.tokenizer is None:
+    tokenizer, limit = request.options.tokenizer, request.options.max_tokens
+    if limit is not None and tokenizer is None:
         raise ConfigError(f"--max-tokens {limit}: needs --tokenizer MODEL, whose tokens are counted")
     task = load_task(request.task) if request.task else None
     source = open_source(request.path, task, request.fields)
-    lengths = _token_lengths(request.tokenizer) if request.tokenizer else None
+    lengths = _token_lengths(tokenizer) if tokenizer else None
     with progress_line(console) as on_progress:
         known = _benchmarks(request, on_progress)
         found = inspect(source, known, lengths, request.options, on_progress)

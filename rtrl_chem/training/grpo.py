@@ -74,9 +74,7 @@ def run_grpo(
     steps.
     """
     labels = list(targets) if targets is not None else [None] * len(sources)
-    if not isinstance(reward, JointReward):
-        directions = [reward.direction] * len(sources)
-    ways = list(directions or ())
+    ways = list(directions or ()) if isinstance(reward, JointReward) else [reward.direction] * len(sources)
     prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
     rows = {"prompt": prompts, "source": sources, "target": labels, "direction": [str(way) for way in ways]}
     samples, rewards = _Samples(reward), LogOf("reward")

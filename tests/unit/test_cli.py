@@ -142,7 +142,7 @@ WRONG_CALLS: list[tuple[str, list[str], str]] = [
     ("missing data", ["validate", QUICKSTART, "--set", "data.molecules=no.smi"], "data.molecules: no file 'no.smi'"),
     ("resume and overwrite", ["train", QUICKSTART, "--resume", "--overwrite"], "--resume and --overwrite: got both"),
     ("nothing to inspect", ["inspect", "no.smi"], "no file 'no.smi'"),
-    ("a folder to inspect", ["inspect", "."], "run `rtrl-chem prepare` or give a file"),
+    ("a folder to inspect", ["inspect", "."], "make one of its files by `rtrl-chem prepare"),
     ("a limit alone", ["inspect", "no.smi", "--max-tokens", "9"], "needs --tokenizer MODEL"),
     ("pairs of what", ["make-pairs", "no.smi", "--task", "nameing", "--out", "a.tsv"], "did you mean 'naming'?"),
     ("pairs to nowhere", ["make-pairs", "no.smi", "--task", "reaction", "--out", "a.doc"], "must end in .jsonl"),

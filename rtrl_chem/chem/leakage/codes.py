@@ -12,16 +12,17 @@ from rtrl_chem.chem.leakage.text import LONGEST, Text, Undone
 
 __all__ = ["base64_and_32", "base85", "character_codes", "escapes", "hexadecimal"]
 
+# The sign of an escape, what ends it, and how many there must be: "=2C" may stand in a SMILES.
 _ESCAPES = tuple(
-    re.compile(pattern + r"([2-7][\da-fA-F])" + end)
-    for pattern, end in (
-        (r"\\x", ""),
-        (r"\\u\{?00", r"\}?"),
-        ("%", ""),
-        ("=", ""),
-        ("0[xX]", ""),
-        ("&#[xX]0*", ";?"),
-        (r"U\+00", ""),
+    (re.compile(sign + r"([2-7][\da-fA-F])" + end), least)
+    for sign, end, least in (
+        (r"\\x", "", 1),
+        (r"\\u\{?00", r"\}?", 1),
+        ("%", "", 1),
+        ("&#[xX]0*", ";?", 1),
+        (r"U\+00", "", 1),
+        ("0[xX]", "", 3),
+        ("=", "", 3),
     )
 )
 _OCTAL_ESCAPE = re.compile(r"\\([01][0-7]{2})")
@@ -30,7 +31,6 @@ _BINARY = re.compile(r"[01]{7,8}(?:[\s,;|_-]*[01]{7,8}){4,}")
 _HEX = re.compile(r"(?:[0-7][\da-fA-F][\s:,_-]{0,2}){5,}")
 _BASE64 = re.compile(r"[A-Za-z\d+/]{6,}|[A-Za-z\d_-]{6,}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}")
-_LEAST_ESCAPES = 3
 _MOST_TOKENS = 50
 _LEAST_PRINTABLE = 0.6
 
@@ -40,10 +40,10 @@ def escapes(text: Text) -> Iterator[Undone]:
     plain = text.text
     if not any(sign in plain for sign in ("\\", "%", "=", "&", "0x", "0X", "U+")):
         return
-    for pattern in _ESCAPES:
-        if len(pattern.findall(plain)) >= _LEAST_ESCAPES:
+    for pattern, least in _ESCAPES:
+        if len(pattern.findall(plain)) >= least:
             yield Undone("escapes", pattern.sub(lambda match: chr(int(match[1], 16)), plain))
-    if len(_OCTAL_ESCAPE.findall(plain)) >= _LEAST_ESCAPES:
+    if _OCTAL_ESCAPE.search(plain):
         yield Undone("escapes", _OCTAL_ESCAPE.sub(lambda match: chr(int(match[1], 8)), plain))
     if "&" in plain and (unescaped := html.unescape(plain)) != plain:
         yield Undone("escapes", unescaped)

@@ -52,7 +52,8 @@ _SPOKEN = {
     "aromatic": "", "ring": "", "bracket": "", "small": "", "capital": "", "dash": "",
 }  # fmt: skip
 _SPOKEN_WORD = re.compile("|".join(sorted(_SPOKEN, key=len, reverse=True)), re.IGNORECASE)
-_LEAST_SPOKEN = 3
+_OFTEN_SPOKEN = ("carbon", "oxygen", "nitrogen", "fluorine", "charlie", "oscar", "cee")
+_LEAST_SPOKEN = 4
 _MORSE_SIGNS = (
     ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --.. "
     "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----. -.--. -.--.- -...- -....- .-.-. .--.-. -..-."
@@ -130,7 +131,7 @@ def _letters_of(token: str) -> Iterator[str]:
 def words(text: Text) -> Iterator[Undone]:
     """Names of elements, bonds, letters and digits as the signs they stand for; Morse code."""
     lowered = text.text.lower()
-    if sum(map(lowered.count, ("carbon", "charlie", "cee"))) >= _LEAST_SPOKEN:
+    if sum(map(lowered.count, _OFTEN_SPOKEN)) >= _LEAST_SPOKEN:
         yield Undone("words", _SPOKEN_WORD.sub(lambda match: _SPOKEN[match.group().lower()], text.text))
     if "-.-." in lowered:
         signs = [_MORSE.get(token.strip("/|,;"), token if len(token) == 1 else " ") for token in text.tokens]

@@ -13,7 +13,16 @@ from rdkit import Chem
 from rtrl_chem.chem.leakage.leak import MIN_ANYWHERE_LENGTH, MIN_FRAGMENT_ATOMS, MIN_TOKEN_LENGTH, Finding
 from rtrl_chem.chem.leakage.patterns import find_pattern
 from rtrl_chem.chem.leakage.residue import count_atom_letters, forms, pieces, reordered
-from rtrl_chem.chem.leakage.skeleton import ATOM, TOKEN, Skeleton, contains, is_atom, skeleton_of, skeleton_of_molecule
+from rtrl_chem.chem.leakage.skeleton import (
+    ATOM,
+    TOKEN,
+    Skeleton,
+    contains,
+    is_atom,
+    placed,
+    skeleton_of,
+    skeleton_of_molecule,
+)
 from rtrl_chem.chem.leakage.text import Text
 from rtrl_chem.chem.molecule import Molecule, parse
 
@@ -117,11 +126,7 @@ class MoleculeSearch:
             finding = self._small(text) if self._is_small else self._suspect(text, certain)
         if finding or not certain:
             return finding
-        if (
-            text.code >= self.least_code
-            and not self._is_small
-            and (found := self._chunks(text.text, _LEAST_GLUED_CHUNK))
-        ):
+        if text.code >= self.least_code and not self._is_small and (found := self._glued_chunks(text.text)):
             return Finding(found, ("pieces",))
         return self._cipher(text)
 
@@ -140,7 +145,7 @@ class MoleculeSearch:
         for ways, form in forms(text.rest):
             if found := self._folded(form) or self._run(form):
                 return Finding(found, ways)
-            if certain and "case" not in ways and (found := self._chunks(form, _LEAST_CHUNK)):
+            if certain and "case" not in ways and (found := self._chunks(form)):
                 return Finding(found, ways)
         return self._scattered(text.rest) if certain else None
 
@@ -208,7 +213,9 @@ class MoleculeSearch:
 
     def _is_part(self, read: Skeleton) -> bool:
         x = self.wanted.skeleton
-        if len(read.elements) < self.wanted.needed or self.gave_up:
+        # A few atoms by themselves are a part of anything.
+        atoms = sum(len(part.elements) for part in read.parts if len(part.elements) >= MIN_TOKEN_LENGTH)
+        if atoms < self.wanted.needed or self.gave_up:
             return False
         smaller, larger = (x, read) if len(read.elements) > len(x.elements) else (read, x)
         if smaller.counts - larger.counts:
@@ -216,31 +223,34 @@ class MoleculeSearch:
         self._comparisons += 1
         return contains(larger, smaller)
 
-    def _chunks(self, form: str, least: int) -> str | None:
-        """Chunks of a spelling in any order, that together have enough of its atoms."""
+    def _chunks(self, rest: str) -> str | None:
+        """Chunks of a spelling in any order that together have enough of its atoms."""
         for spelling in self.wanted.literals:
-            chunks = list(_common_chunks(spelling, form, least))
-            if sum(is_atom(token) for chunk in chunks for token in TOKEN.findall(chunk)) >= self.wanted.needed:
+            chunks = list(_common_chunks(spelling, rest, _LEAST_CHUNK))
+            if _count_atoms(chunks) >= self.wanted.needed:
+                return " ".join(chunks)
+        return None
+
+    def _glued_chunks(self, text: str) -> str | None:
+        """The same in a text with its words, of which chunks of small letters may be parts."""
+        for spelling in self.wanted.literals:
+            found = _common_chunks(spelling, text, _LEAST_GLUED_CHUNK)
+            chunks = [chunk for chunk in found if not (chunk.isalpha() and chunk.islower())]
+            if _count_atoms(chunks) >= self.wanted.needed:
                 return " ".join(chunks)
         return None
 
     def _fragments(self, rest: str) -> str | None:
         """Fragments between words that find room in the source side by side, and together are a large part of it."""
-        runs = [match.group() for piece in pieces(rest) for match in _RUN.finditer(piece)][:_MOST_FRAGMENTS]
-        read = [(skeleton_of(TOKEN.findall(run)), run) for run in runs]
+        runs = [match.group() for piece in pieces(rest) for match in _RUN.finditer(piece)]
+        read = [(part, run) for run in runs[:_MOST_FRAGMENTS] for part in skeleton_of(TOKEN.findall(run)).parts]
+        read = [one for one in read if len(one[0].elements) >= MIN_TOKEN_LENGTH][:_MOST_FRAGMENTS]
         read.sort(key=lambda one: -len(one[0].elements))
-        free, placed, atoms = Chem.RWMol(self.wanted.skeleton.mol), [], 0
-        for fragment, run in read:
-            size = len(fragment.elements)
-            if not MIN_TOKEN_LENGTH <= size <= free.GetNumAtoms() or self.gave_up:
-                continue
-            self._comparisons += 1
-            if room := free.GetSubstructMatch(fragment.mol):
-                for index in sorted(room, reverse=True):
-                    free.RemoveAtom(index)
-                placed.append(run)
-                atoms += size
-        return " ".join(placed) if atoms >= max(self.wanted.needed, MIN_FRAGMENT_ATOMS) else None
+        self._comparisons += len(read)
+        found = [read[number] for number in placed([part for part, _ in read], self.wanted.skeleton)] if read else []
+        if sum(len(part.elements) for part, _ in found) < max(self.wanted.needed, MIN_FRAGMENT_ATOMS):
+            return None
+        return " ".join(dict.fromkeys(run for _, run in found))
 
     def _cipher(self, text: Text) -> Finding | None:
         """A spelling of the source written in other signs, or in words."""
@@ -260,10 +270,7 @@ class MoleculeSearch:
 
 
 def _common_chunks(spelling: str, text: str, least: int) -> Iterator[str]:
-    """Chunks of the spelling, from left to right and as long as can be, that stand in the text, each place used once.
-
-    A chunk of small letters alone may be a part of a word, and is none.
-    """
+    """Chunks of the spelling, from left to right and as long as can be, each at a place of its own in the text."""
     start = 0
     while start <= len(spelling) - least:
         end = start + least
@@ -272,11 +279,13 @@ def _common_chunks(spelling: str, text: str, least: int) -> Iterator[str]:
             continue
         while end < len(spelling) and spelling[start : end + 1] in text:
             end += 1
-        chunk = spelling[start:end]
-        if not (chunk.islower() and chunk.isalpha()):
-            yield chunk
-        text = text.replace(chunk, " ", 1)
+        yield spelling[start:end]
+        text = text.replace(spelling[start:end], " ", 1)
         start = end
+
+
+def _count_atoms(chunks: Iterable[str]) -> int:
+    return sum(is_atom(token) for chunk in chunks for token in TOKEN.findall(chunk))
 
 
 def _has_token(spelling: str, text: str) -> bool:

@@ -13,7 +13,7 @@ __all__ = ["notations"]
 
 _SELFIES = re.compile(r"(?:\[[^\[\]\s]{1,20}\]\s*){3,}")
 _BARE_SELFIES = re.compile(r"(?:[=#/\\]?[A-Z][A-Za-z\d+\-@]{0,9}[ ,]+)+[=#/\\]?[A-Z][A-Za-z\d+\-@]{0,9}")
-_SELFIES_SYMBOL = re.compile(r"[=#/\\]?(?:Branch\d|Ring\d|(?:Br|Cl|[BCNOPSFI])(?:@@?)?(?:H\d)?(?:[+-]\d)?)(?![A-Za-z])")
+_SELFIES_SYMBOL = re.compile(r"[=#/\\]?(?:Branch\d|Ring\d|[A-Z][a-z]?(?:@@?)?(?:H\d)?(?:[+-]\d)?)(?![A-Za-z])")
 _INCHI = re.compile(
     r"([A-Z][A-Za-z\d.]{0,80}/c[\d\-(),;*]*\d[);]*)"  # formula and bonds
     r"(/h(?:[\d,\-]*H\d*|\(H[\d,\-]*\)|[,;])+)?"  # hydrogens
@@ -62,7 +62,7 @@ def _named_atom(match: re.Match[str]) -> str:
 
 def _from_inchi(bonds: str, hydrogens: str) -> str:
     with rdBase.BlockLogs():
-        for body in (bonds + hydrogens, bonds):
+        for body in (bonds + hydrogens, bonds, bonds.rstrip(");"), bonds[: bonds.rfind("-")]):
             mol = Chem.MolFromInchi("InChI=1S/" + body, sanitize=False)
             if mol is not None and mol.GetNumAtoms():
                 return str(Chem.MolToSmiles(mol))

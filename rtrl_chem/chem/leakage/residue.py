@@ -8,11 +8,11 @@ from itertools import permutations
 
 __all__ = ["ATOM_LETTERS", "count_atom_letters", "forms", "joined", "pieces", "reordered", "residue"]
 
-ATOM_LETTERS = "BCNOPSFIbcnops"
+ATOM_LETTERS = "BCNOPSFIbcnopsfi"
 # A run of lower-case letters that is no SMILES in lower case, with the capital before it ("Clc" and "Brc" are SMILES);
 # and the short words that could be one.
 _WORD = re.compile(
-    r"(?<![A-Za-z])(?!(?:cl|br|[bcnopsfi])+(?![a-z]))[a-z]{2,}"
+    r"(?<![A-Za-z])(?!(?:cl|br|nh|[bcnopsfi])+(?![a-z]))[a-z]{2,}"
     r"|(?<![a-z])(?!(?:Cl|Br)[bcnops]*(?![a-z]))[A-Z](?=[bcnops]*[adefghijklmqrtuvwxyz])[a-z]{2,}(?![A-Za-z\d])"
     r"|(?<!\S)(?:a|A|An|It|In|SMILES|of|is|in|on|no|so|if|ion|ionic|bis)(?![^\s.,;:])"
 )
@@ -22,7 +22,7 @@ _NEVER_SMILES = dict.fromkeys(map(ord, " \t\n\r\v\f,;'\"`|_{}$<>^!?&*\u00b7\u202
 _SEPARATORS = "-./\\:=#~+"
 _LEAST_SEPARATORS = 5
 _HYDROGENS = re.compile(r"H\d?")
-_TWO_LETTERS = {"CL": "Cl", "BR": "Br"}
+_TWO_LETTERS = re.compile(r"CL|BR|(?<=\[)(?:SI|SE|AS|TE|GE|SN|NA|LI|MG|AL|ZN|HG|PB)")
 _SYMBOL = re.compile(r"\[[^\[\]]*\]|Br|Cl|%\d\d|.", re.DOTALL)
 _BRACKETS = str.maketrans("<>{}\u27e8\u27e9", "()()()")
 _MIRROR = str.maketrans("()[]", ")(][")
@@ -88,7 +88,4 @@ def _turned(form: str) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _recased(text: str) -> str:
-    raised = text.upper()
-    for capitals, symbol in _TWO_LETTERS.items():
-        raised = raised.replace(capitals, symbol)
-    return raised
+    return _TWO_LETTERS.sub(lambda match: match.group().capitalize(), text.upper())

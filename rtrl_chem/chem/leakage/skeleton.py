@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from rdkit import Chem, rdBase
 
-__all__ = ["ATOM", "TOKEN", "Skeleton", "contains", "is_atom", "skeleton_of", "skeleton_of_molecule"]
+__all__ = ["ATOM", "TOKEN", "Skeleton", "contains", "is_atom", "placed", "skeleton_of", "skeleton_of_molecule"]
 
 ATOM = r"(?:\[\d*(?:[A-Z][a-z]?|[bcnops]|se|as|te|\*)[@A-Z\d+\-:]*\]|Br|Cl|[BCNOPSFIbcnops*])"
 TOKEN = re.compile(rf"{ATOM}|%\d\d|[-=#$:/\\~.()\d]")
@@ -38,14 +38,30 @@ class Skeleton:
         return Counter(self.elements)
 
     @cached_property
-    def mol(self) -> Chem.Mol:
-        """All atoms as an RDKit graph with bonds of one kind."""
+    def parts(self) -> tuple[Skeleton, ...]:
+        """What hangs together, the largest part first."""
+        groups = _groups(len(self.elements), self.bonds)
+        if len(set(groups)) <= 1:
+            return (self,) if groups else ()
+        members: dict[int, list[int]] = {}
+        for place, group in enumerate(groups):
+            members.setdefault(group, []).append(place)
+        return tuple(self._only(places) for places in sorted(members.values(), key=len, reverse=True))
+
+    @cached_property
+    def graph(self) -> Chem.Mol:
+        """All atoms as an RDKit molecule with bonds of one kind."""
         return self._graph(len(self.elements))
 
     @cached_property
     def probe(self) -> Chem.Mol:
-        """The first 32 atoms as an RDKit graph."""
+        """The first 32 atoms as an RDKit molecule."""
         return self._graph(min(len(self.elements), _PROBE_ATOMS))
+
+    def _only(self, places: Sequence[int]) -> Skeleton:
+        rank = {place: i for i, place in enumerate(places)}
+        bonds = tuple((rank[a], rank[b]) for a, b in self.bonds if a in rank)
+        return Skeleton(tuple(self.elements[place] for place in places), bonds)
 
     def _graph(self, size: int) -> Chem.Mol:
         graph = Chem.RWMol()
@@ -57,11 +73,42 @@ class Skeleton:
         return graph.GetMol()
 
 
+def _groups(size: int, bonds: Iterable[tuple[int, int]]) -> list[int]:
+    """For each atom one atom that stands for all that hang together with it."""
+    parent = list(range(size))
+
+    def root(place: int) -> int:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]
+            place = parent[place]
+        return place
+
+    for a, b in bonds:
+        parent[root(b)] = root(a)
+    return [root(place) for place in range(size)]
+
+
 def contains(larger: Skeleton, smaller: Skeleton) -> bool:
-    """Whether `smaller` (its first 32 atoms) is a part of `larger`."""
+    """Whether all of `smaller` is a part of `larger`; of each of its parts the first 32 atoms are compared."""
     if smaller.counts - larger.counts:
         return False
-    return bool(larger.mol.HasSubstructMatch(smaller.probe))
+    return len(placed(smaller.parts, larger)) == len(smaller.parts)
+
+
+def placed(parts: Sequence[Skeleton], larger: Skeleton) -> list[int]:
+    """Which of some connected parts, the largest first, find room in `larger` side by side.
+
+    One after the other: as one question RDKit would try all permutations of equal parts.
+    """
+    if len(parts) == 1:
+        return [0] if larger.graph.HasSubstructMatch(parts[0].probe) else []
+    free, found = Chem.RWMol(larger.graph), []
+    for number, part in enumerate(parts):
+        if len(part.elements) <= free.GetNumAtoms() and (room := free.GetSubstructMatch(part.probe)):
+            for index in sorted(room, reverse=True):
+                free.RemoveAtom(index)
+            found.append(number)
+    return found
 
 
 def is_atom(token: str) -> bool:

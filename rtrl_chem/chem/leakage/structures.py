@@ -102,7 +102,7 @@ def _are_forms(a: str, b: str) -> bool:
     one, other = _form(a), _form(b)
     if one.hydrogens != other.hydrogens or one.skeleton.counts != other.skeleton.counts:
         return False
-    return _graph_text(one.skeleton.mol) == _graph_text(other.skeleton.mol)
+    return _graph_text(one.skeleton.graph) == _graph_text(other.skeleton.graph)
 
 
 def _graph_text(graph: Chem.Mol) -> str:
@@ -126,7 +126,7 @@ def _make_up(fragment: str, parts: Sequence[_Form], cuts: int) -> bool:
         return False
     if sum((part.skeleton.counts for part in parts), Counter()) != whole.skeleton.counts:
         return False
-    return sorted(_graph_text(part.skeleton.mol) for part in parts) in _pieces(whole.skeleton.mol, cuts)
+    return sorted(_graph_text(part.skeleton.graph) for part in parts) in _pieces(whole.skeleton.graph, cuts)
 
 
 def _pieces(graph: Chem.Mol, cuts: int) -> Iterator[list[str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 
+from rtrl_chem import __version__
 from rtrl_chem.data.inspect.findings import Inspection
 from rtrl_chem.data.inspect.overlap import Known
 from rtrl_chem.data.inspect.source import Source
@@ -27,11 +28,13 @@ Progress = Callable[[str, int, "int | None"], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How to look: at how many rows closely, chosen by which seed, in how many processes, against which token limit."""
+    """How to look: at how many rows closely, chosen by which seed, in how many processes; whose tokens are counted, and
+    how many an item may have."""
 
     sample: int = 20_000
     seed: int = 0
     processes: int = 2
+    tokenizer: str | None = None
     max_tokens: int | None = None
 
 
@@ -42,7 +45,8 @@ def inspect(
     options: Options | None = None,
     on_progress: Progress = lambda what, done, total: None,
 ) -> Inspection:
-    """Everything there is to say of `source`. `token_lengths` gives the number of tokens of each text.
+    """Everything there is to say of `source`. `token_lengths` gives the number of `options.tokenizer`'s tokens of each
+    text.
 
     CorpusError where not one row can be read.
     """
@@ -68,7 +72,7 @@ def inspect(
         drawn=tuple(choose_drawn(drawn_from, options.seed)),
         remarks=(*_remarks(source), *tally.remarks),
         settings=asdict(options) | {"task": source.task.name if source.task else None},
-        versions=_versions("rtrl-chem", "rdkit", *(("py2opsin",) if tally.named else ())),
+        versions=_versions("rdkit", *(("py2opsin",) if tally.named else ())),
     )
 
 
@@ -112,10 +116,4 @@ def _remarks(source: Source) -> list[str]:
 
 
 def _versions(*packages: str) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a checkout that is not installed
-            continue
-    return found
+    return {"rtrl-chem": __version__, **{package: version(package) for package in packages}}

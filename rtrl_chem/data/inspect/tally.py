@@ -159,8 +159,11 @@ class Tally:
                 side.add(facts)
                 if facts.reason:
                     self._show(examined.row, facts.reason if not self.task else f"{side.domain.tag}: {facts.reason}")
-                elif side.domain.kind == "molecule" and facts.block:
+                    continue
+                if side.domain.kind == "molecule":
                     self.blocks[facts.block] += 1
+                for label in (label for _, label, bad, test in _FLAGS if bad and test(facts)):
+                    self._show(examined.row, label)
         if self.task is not None:
             self._add_pair(examined)
 

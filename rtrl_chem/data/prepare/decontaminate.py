@@ -80,11 +80,14 @@ class Index:
         else:
             self.odd_elements.add(structure.elements)
 
-    def find(self, mol: Chem.Mol, canonical: str) -> list[int]:
-        """The benchmarks that a molecule is in."""
-        elements = element_letters(canonical)
-        if elements not in self.elements:
-            return []
+    def find_all(self, molecules: Sequence[tuple[str, Chem.Mol]]) -> dict[int, list[int]]:
+        """Of the molecules (canonical SMILES, RDKit's object) those that are in benchmarks, by their positions."""
+        letters = [element_letters(canonical) for canonical, _ in molecules]
+        likely = [position for position, elements in enumerate(letters) if elements in self.elements]
+        found = {position: self._find(letters[position], *molecules[position]) for position in likely}
+        return {position: benchmarks for position, benchmarks in found.items() if benchmarks}
+
+    def _find(self, elements: str, canonical: str, mol: Chem.Mol) -> list[int]:
         if elements not in self.odd_elements and is_plain(mol, canonical):
             outline = elements + outline_of(mol, canonical)
             if outline not in self.outlines or f"{outline} {walks(mol)}" not in self.shapes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -160,7 +161,9 @@ def _in_order(submit: Callable[[T], Any], items: Iterable[T], workers: int) -> I
 
 
 def _end_with_parent() -> None:
-    """Let a worker end when its parent is killed: it holds the other end of its own queue and would wait for ever."""
+    """Let a worker end when its parent is killed: it holds the other end of its own queue and would wait for ever.
+    An interrupt from the keyboard is for the parent to deal with."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:
         return

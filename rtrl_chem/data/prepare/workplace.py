@@ -54,7 +54,7 @@ class Workplace:
         if known.is_file():
             begun = json.loads(known.read_text(encoding="utf-8"))
             self._require_same(request, begun, "holds the unfinished corpus")
-        elif self.out.exists() and (not self.out.is_dir() or any(p != self.work for p in self.out.iterdir())):
+        elif self.out.exists() and not self.work.is_dir() and not (self.out.is_dir() and _is_empty(self.out)):
             raise RunFolderError(
                 f"{self.out} is there and is no prepared corpus: give a new or an empty folder as --out"
             )
@@ -71,10 +71,11 @@ class Workplace:
             )
 
     def _clear(self) -> None:
-        """Remove what we wrote, and nothing else."""
+        """Remove what we wrote, and nothing else. An empty `.work` stays: whatever is killed on the way, it is ours."""
         if self.manifest is None and not self.work.is_dir():
             return
         shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir()
         for pattern in (MANIFEST, REJECTS, *(f"{split}-*-of-*.parquet" for split in SPLITS)):
             for path in self.out.glob(pattern):
                 path.unlink()
@@ -103,6 +104,10 @@ class Workplace:
         """The last step: from here on it is a corpus."""
         self.write(self.out / MANIFEST, json.dumps(manifest, indent=2) + "\n")
         shutil.rmtree(self.work)
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
 
 
 def _differences(known: Any, asked: Any, where: str = "") -> Iterator[str]:

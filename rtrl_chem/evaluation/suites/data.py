@@ -151,7 +151,7 @@ def _downloaded(hub: Hub, what: str) -> Iterator[Path]:
     if hub.member is None:
         yield path
         return
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
+    with tempfile.TemporaryDirectory() as folder, _archive(path, what) as archive:
         if hub.member not in archive.namelist():
             raise CorpusError(f"{what}: {hub.file} of {hub.id} holds no {hub.member}")
         target = Path(folder) / Path(hub.member).name
@@ -179,6 +179,13 @@ def _reach_hub() -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _archive(path: Path, what: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise CorpusError(f"{what}: {path} is no zip archive; remove it, to have it downloaded again") from None
 
 
 def _unlabelled(part: Part, place: str, size: int | None) -> Items:

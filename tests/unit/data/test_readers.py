@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rtrl_chem.data import readers
 from rtrl_chem.data.readers import Columns, Row, open_rows
 from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.tasks import Domain
@@ -34,8 +38,17 @@ def rows(
 def write(folder: Path, name: str, data: bytes | str) -> Path:
     path = folder / name
     data = data.encode() if isinstance(data, str) else data
-    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    packer = PACKERS.get(path.suffix)
+    path.write_bytes(packer(data) if packer else data)
     return path
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": lambda data: bz2.compress(data, 1),
+    ".zst": lambda data: bytes(pa.compress(data, codec="zstd", asbytes=True)),
+}
 
 
 TABLES = {
@@ -47,7 +60,7 @@ TABLES = {
 }
 
 
-@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("packed", ["", ".gz", ".xz", ".zst", ".bz2"])
 @pytest.mark.parametrize("ending", TABLES)
 def test_every_text_format_gives_the_same_cells(tmp_path: Path, ending: str, packed: str) -> None:
     path = write(tmp_path, f"x.{ending}{packed}", TABLES[ending])
@@ -56,7 +69,7 @@ def test_every_text_format_gives_the_same_cells(tmp_path: Path, ending: str, pac
 
 @pytest.mark.parametrize("packed", ["", ".gz"])
 def test_parquet_gives_the_same_cells(tmp_path: Path, packed: str) -> None:
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq = pytest.importorskip("pyarrow.parquet")
     plain = tmp_path / "plain.parquet"
     pq.write_table(pa.table({"id": [1, 2], "name": ["ethanol", None], "smiles": ["CCO", "CO"]}), plain)
     path = write(tmp_path, "x.parquet" + packed, plain.read_bytes())
@@ -68,7 +81,7 @@ def test_parquet_gives_the_same_cells(tmp_path: Path, packed: str) -> None:
 
 
 def test_parquet_string_that_is_not_utf8_spoils_its_row_only(tmp_path: Path) -> None:
-    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    pq = pytest.importorskip("pyarrow.parquet")
     raw = pa.array([b"CCO", b"C\xe9", b"CO"], pa.binary())
     column = pa.StringArray.from_buffers(3, raw.buffers()[1], raw.buffers()[2])
     pq.write_table(pa.table({"smiles": column}), tmp_path / "x.parquet")
@@ -88,10 +101,11 @@ def test_line_ends_and_byte_order_mark_do_not_matter(tmp_path: Path, data: bytes
     assert [row.cells for row in rows(write(tmp_path, "x.txt", data))] == [("CCO",), ("CO",)]
 
 
-def test_gzip_is_told_by_content_not_by_name(tmp_path: Path) -> None:
-    (tmp_path / "packed.smi").write_bytes(gzip.compress(b"CCO\n"))
-    (tmp_path / "plain.smi.gz").write_bytes(b"CCO\n")
-    assert rows(tmp_path / "packed.smi")[0].cells == rows(tmp_path / "plain.smi.gz")[0].cells == ("CCO",)
+@pytest.mark.parametrize("packed", PACKERS)
+def test_packing_is_told_by_content_not_by_name(tmp_path: Path, packed: str) -> None:
+    (tmp_path / "packed.smi").write_bytes(PACKERS[packed](b"CCO\n"))
+    (tmp_path / f"plain.smi{packed}").write_bytes(b"CCO\n")
+    assert rows(tmp_path / "packed.smi")[0].cells == rows(tmp_path / f"plain.smi{packed}")[0].cells == ("CCO",)
 
 
 @pytest.mark.parametrize(
@@ -265,12 +279,21 @@ def test_columns_of_a_plain_list_are_a_config_error(
         rows(write(tmp_path, "x.txt", "CCO\nCO\n"), *domains, fields=fields)
 
 
-def test_truncated_gzip_names_the_file_and_the_last_good_row(tmp_path: Path) -> None:
-    packed = gzip.compress("".join(f"C{'C' * (i % 97)}O name-{i * 7919 % 10_007}\n" for i in range(5_000)).encode())
-    path = tmp_path / "x.smi.gz"
-    path.write_bytes(packed[: len(packed) // 2])
-    with pytest.raises(CorpusError, match=r"x\.smi\.gz is a truncated archive \(good up to row [1-9]\d+\)"):
+@pytest.mark.parametrize("packed", PACKERS)
+def test_truncated_archive_names_the_file_and_the_last_good_row(tmp_path: Path, packed: str) -> None:
+    # Several blocks even of bzip2, which gives nothing of a block before all of it is there.
+    lines = "".join(f"C{'C' * (i % 97)}O name-{i * 7919 % 10_007}\n" for i in range(30_000))
+    data = PACKERS[packed](lines.encode())
+    path = tmp_path / f"x.smi{packed}"
+    path.write_bytes(data[: len(data) * 3 // 4])
+    with pytest.raises(CorpusError, match=rf"x\.smi\{packed} is a truncated archive \(good up to row [1-9]\d+\)"):
         rows(path)
+
+
+def test_a_line_without_an_end_does_not_fill_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "MAX_LINE", 100)
+    path = write(tmp_path, "x.txt", "CCO\n" + "C" * 1000 + "\n" + "C" * 99 + "\n" + "C" * 100 + "\nCO\n" + "N" * 250)
+    assert [len(row.text) for row in rows(path)] == [3, 100, 99, 100, 2, 100]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +367,7 @@ def test_hub_data_set_is_streamed_until_the_network_fails(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
     found = open_rows("org/set", Columns((MOLECULE,), (None,), "org/set"), streaming=True)[1]
     assert [next(found).cells, next(found).cells] == [("CCO",), ("CCN",)]
-    with pytest.raises(CorpusError, match=r"Hub data set 'org/set' \(split 'train'\).*reset by peer"):
+    with pytest.raises(CorpusError, match=r"Hub data set 'org/set' breaks off after row 2 .reset by peer"):
         next(found)
 
 

@@ -45,12 +45,11 @@ def _no_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspect_corpus, "benchmark_structures", lambda *args: [])
 
 
-def look(tmp_path: Path, content: str, name: str = "in.tsv", **more: object) -> tuple[Page, str, Path]:
-    path = tmp_path / name
+def look(tmp_path: Path, content: str, task: str, tokenizer: str | None = None) -> tuple[Page, str, Path]:
+    path = tmp_path / "in.tsv"
     path.write_text(content)
-    options = Options(processes=1, max_tokens=20 if "tokenizer" in more else None)
-    request = Request(str(path), out=tmp_path / "out", options=options, **more)  # type: ignore[arg-type]
-    inspect_corpus.inspect_corpus(request)
+    options = Options(processes=1, tokenizer=tokenizer, max_tokens=20 if tokenizer else None)
+    inspect_corpus.inspect_corpus(Request(str(path), task, out=tmp_path / "out", options=options))
     text = (tmp_path / "out" / "inspect.html").read_text(encoding="utf-8")
     return Page(text), text, tmp_path / "out"
 

