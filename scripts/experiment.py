@@ -4,8 +4,9 @@
     python scripts/experiment.py eval/experiments/reproduce.yaml --seeds 0  # less
 
 Each arm is one `rtrl-chem train` on the experiment's config with the arm's overrides (as for `--set`), one thread each,
-as many at a time as there are cores. Runs that are finished are kept, killed ones go on where they stopped. Results go
-beside the experiment: NAME.json, NAME.md and, where it has a sweep, NAME.png.
+as many at a time as there are cores. The start model, which all of them share, is measured once. Runs that are finished
+are kept, killed ones go on where they stopped. Results go beside the experiment: NAME.json, NAME.md and, where it has a
+sweep, NAME.png.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from rtrl_chem.evaluation.files import read_predictions
+from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, read_predictions
 from rtrl_chem.evaluation.measure import score_items
 from rtrl_chem.tasks import Direction, Task, load_task
 
@@ -63,6 +64,21 @@ class Experiment:
         return load_task(yaml.safe_load(self.config.read_text(encoding="utf8"))["task"])
 
 
+def measure_start(experiment: Experiment, folder: Path) -> Path:
+    """Measure the model that every arm starts from, in the folder that is returned."""
+    out = folder / "start"
+    if not all((out / direction.value / METRICS_FILE).is_file() for direction in Direction):
+        call("evaluate", str(experiment.config), "--out", str(out))
+    return out
+
+
+def call(*arguments: str) -> None:
+    """`rtrl-chem` with these arguments, on one thread."""
+    print("rtrl-chem", *arguments, flush=True)
+    command = [sys.executable, "-m", "rtrl_chem", *arguments]
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
 def run_arm(experiment: Experiment, arm: str, seed: int, folder: Path) -> Path:
     """Train one arm with one seed, or go on with it; returns its run folder."""
     name = re.sub(r"[^\w.=+-]+", "-", arm).strip("-")
@@ -70,20 +86,20 @@ def run_arm(experiment: Experiment, arm: str, seed: int, folder: Path) -> Path:
     state = out / "state.json"
     if state.is_file() and json.loads(state.read_text(encoding="utf8"))["finished"]:
         return out
-    overrides = [*experiment.arms[arm], f"seed={seed}", f"output_dir={out}"]
-    command = [sys.executable, "-m", "rtrl_chem", "train", str(experiment.config), "--quiet"]
-    command += [part for override in overrides for part in ("--set", override)]
-    command += ["--resume"] if state.is_file() else []
-    print(" ".join(command[1:]), flush=True)
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    overrides = [*experiment.arms[arm], f"seed={seed}", f"output_dir={out}", "evaluation.before=false"]
+    resume = ["--resume"] if state.is_file() else []
+    sets = [part for override in overrides for part in ("--set", override)]
+    call("train", str(experiment.config), "--quiet", *sets, *resume)
     return out
 
 
-def differences(task: Task, run: Path, direction: str, metric: str) -> tuple[np.ndarray, np.ndarray] | None:
+def differences(
+    task: Task, start: Path, run: Path, direction: str, metric: str
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Per-item scores (before, after), each (items,), in the same order; None where the metric was not measured."""
     found = []
-    for when in ("before", "after"):
-        predictions = read_predictions(run / "evaluation" / when / direction / "predictions.jsonl")
+    for measured in (start, run / "evaluation" / "after"):
+        predictions = read_predictions(measured / direction / PREDICTIONS_FILE)
         ordered = sorted(predictions, key=lambda p: (p.source, p.target or ""))
         found.append(score_items(task, Direction(direction), ordered)[metric].values)
     return None if found[0] is None or found[1] is None else (found[0], found[1])
@@ -102,7 +118,7 @@ def interval(gains: np.ndarray, resamples: int = 10_000) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def summarise(experiment: Experiment, runs: dict[str, list[Path]]) -> dict[str, dict]:
+def summarise(experiment: Experiment, start: Path, runs: dict[str, list[Path]]) -> dict[str, dict]:
     """Mean before, mean after, gain with interval and per seed, for each arm and metric, and how far the reference arm
     is ahead of it (seeds and items paired); training seconds per run."""
     task, reference = experiment.task, experiment.reference
@@ -113,7 +129,7 @@ def summarise(experiment: Experiment, runs: dict[str, list[Path]]) -> dict[str, 
     for key, label in experiment.metrics.items():
         gains: dict[str, np.ndarray] = {}
         for arm, folders in runs.items():
-            pairs = [differences(task, run, *key.split("/")) for run in folders]
+            pairs = [differences(task, start, run, *key.split("/")) for run in folders]
             if any(pair is None for pair in pairs):
                 continue
             before, after = (np.stack([pair[i] for pair in pairs if pair]) for i in (0, 1))
@@ -201,6 +217,7 @@ def main() -> None:
         parser.error(f"--arms: no arm {', '.join(sorted(unknown))}; there are {', '.join(experiment.arms)}")
     folder = args.runs or Path("runs") / args.experiment.stem
     folder.mkdir(parents=True, exist_ok=True)
+    start = measure_start(experiment, folder)
     # Seeds outermost: if time runs out there are whole comparisons of fewer seeds.
     jobs = [(arm, seed) for seed in args.seeds or experiment.seeds for arm in experiment.distinct(arms)]
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -210,7 +227,7 @@ def main() -> None:
         for same, arms_alike in experiment.distinct(arms).items()
         for arm in arms_alike
     }
-    results = summarise(experiment, {arm: runs[arm] for arm in arms})
+    results = summarise(experiment, start, {arm: runs[arm] for arm in arms})
     out = (args.out or args.experiment.parent) / args.experiment.stem
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf8")

@@ -91,12 +91,12 @@ def test_an_interval_holds_the_mean_and_widens_with_the_spread_between_seeds() -
 def test_the_table_pairs_every_arm_with_the_reference(small: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     gains = {"default": 1.0, "temperature=0.7": 0.25, "temperature=1.0": 0.5, "temperature=1.3": 0.0}
 
-    def fake(task: Any, run: Path, direction: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    def fake(task: Any, start: Path, run: Path, direction: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(4), np.full(4, gains[run.name])
 
     monkeypatch.setattr(experiment, "differences", fake)
     monkeypatch.setattr(experiment, "training_seconds", lambda run: 7.0)
-    results = experiment.summarise(small, {arm: [Path(arm), Path(arm)] for arm in gains})
+    results = experiment.summarise(small, Path("start"), {arm: [Path(arm), Path(arm)] for arm in gains})
     assert results["temperature=0.7"]["ahead"]["round trip"]["gain"] == 0.75
     assert "ahead" not in results["default"] or not results["default"]["ahead"]
     table = experiment.as_markdown(small, results)
