@@ -89,7 +89,7 @@ def _token_lengths(model: str) -> Callable[[list[str]], list[int]]:
 
     logging.set_verbosity_error()  # "longer than the maximum" is what is being counted
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path(model))
+        tokenizer = AutoTokenizer.from_pretrained(model_path(model), trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"--tokenizer {model}: cannot be loaded ({reason}); give a Hub id or a folder") from None

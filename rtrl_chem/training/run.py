@@ -24,11 +24,13 @@ from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
 from rtrl_chem.evaluation.summary import GUARD, summarise, table
-from rtrl_chem.models.policy import load_policy, save_policy
+from rtrl_chem.models.policy import load_policy
 from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.reporting.hack_report import write_hack_report
 from rtrl_chem.tasks import Task, load_task
+from rtrl_chem.training.export import export_model, push_model
 from rtrl_chem.training.guards import Guard
+from rtrl_chem.training.keep import load_best
 from rtrl_chem.training.model_card import model_card
 from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
@@ -134,10 +136,11 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
             guard.after_stage(phase)
 
     train_rounds(run, aftermath)
+    load_best(run)
     _measure(run, held_out, evaluations / "after", "after training")
     if not processes().is_main_process:
         return
-    save_policy(run.policy, folder.path / "model")
+    export_model(run.policy, config, folder.path / "model")
     run.state.finished = True
     folder.save_state(run.state)
     summary = None
@@ -157,6 +160,8 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     display.say(_time_shares(run.state))
     for note in _notes(run.state):
         display.say(note)
+    if config.trainer.get("push_to_hub"):
+        display.say(push_model(folder.path / "model", config))
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
 
 

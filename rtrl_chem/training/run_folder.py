@@ -36,7 +36,8 @@ class State:
     of the prepared corpora it draws from.
 
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
-    `good` is the checkpoint that they go back to, `stopped` why they ended the run.
+    `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
+    value so far of the metric that the config names.
     """
 
     phases_done: int = 0
@@ -48,6 +49,7 @@ class State:
     stages: list[dict[str, Any]] = field(default_factory=list)
     good: str | None = None
     stopped: str | None = None
+    best: dict[str, Any] | None = None
 
 
 class RunFolder:
