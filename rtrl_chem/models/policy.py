@@ -49,8 +49,8 @@ def load_policy(
     it is merged and all weights are trained.
 
     Raises ModelError, in one line, where the folder lacks a tokenizer, the architecture is no causal LM, or nothing can
-    be loaded. Weights come from safetensors or GGUF, from pickled files only under `use_safetensors: false`; code from a
-    model's repository runs only under `trust_remote_code: true`.
+    be loaded. Weights come from safetensors or GGUF, from pickled files only under `use_safetensors: false`; code that
+    comes with a model runs only under `trust_remote_code: true`.
     """
     sides = sides_of(str(weights or config.path))
     if models == "shared" and sides is not None and weights is None:
@@ -234,8 +234,8 @@ def _load_base(origin: Origin, config: ModelConfig) -> Any:
 
 
 def merged_model(config: ModelConfig, adapter: Path, dtype: str) -> Any:
-    """The whole model that `config.path` is or lies over, loaded anew on the CPU, with the weights of an adapter of ours
-    in its own."""
+    """The whole model that `config.path` is or lies over, loaded anew on the CPU, with the weights of an adapter merged
+    into its own."""
     base = _load_base(origin_of(config.path), config.model_copy(update={"dtype": dtype}))
     return _merged(base, config, adapter)
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from rtrl_chem.reporting.inspection_page import percent, render
 from rtrl_chem.reporting.plots import require_report, save_png
 from rtrl_chem.reporting.progress import progress_line
 from rtrl_chem.tasks import load_task
+from rtrl_chem.terminal import Console
 
 __all__ = ["Request", "inspect_corpus"]
 
@@ -62,7 +62,7 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
             on_progress("writing the page", 0, None)
             _write(found, request.out)
     if as_json:
-        print(json.dumps(found.to_json(), ensure_ascii=False))
+        print(json.dumps(found.to_json()))
     else:
         _show(found, Console())
     if request.out is not None:

@@ -52,6 +52,7 @@ def _merge(policy: Policy, config: ModelConfig, folder: Path) -> None:
 def _generation_config(policy: Policy) -> GenerationConfig:
     """The model's own, with every token that ends an answer and the one to pad with."""
     settings: Any = copy.deepcopy(policy.model.generation_config)
+    settings._from_model_config = False  # or generate() would read what follows from the model's config anew
     ends = policy.codec.eos_token_ids
     settings.eos_token_id = ends[0] if len(ends) == 1 else ends
     settings.pad_token_id = policy.tokenizer.pad_token_id
@@ -79,7 +80,8 @@ def push_model(folder: Path, config: Config) -> str:
         )
     except Exception as error:  # the Hub's client raises everything from OSError to httpx's own
         reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
-        return f"warning: model/ was not pushed to the Hub ({reason}); by hand: {_by_hand(name, folder, private, revision)}"
+        by_hand = _by_hand(name, folder, private, revision)
+        return f"warning: model/ was not pushed to the Hub ({reason}); by hand: {by_hand}"
     return f"pushed to {repo}"
 
 

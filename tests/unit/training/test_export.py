@@ -103,6 +103,7 @@ def test_generation_ends_and_pads_as_in_training(
     export_model(policy, make_config(model_folder), tmp_path / "model")
     written = json.loads((tmp_path / "model" / "generation_config.json").read_text())
     assert written["eos_token_id"] == [policy.tokenizer.eos_token_id, end]
+    assert not written.get("_from_model_config")  # generate() would go by config.json
     assert written["pad_token_id"] == policy.tokenizer.pad_token_id
     assert written["bos_token_id"] == policy.tokenizer.bos_token_id
 
