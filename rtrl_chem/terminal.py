@@ -31,7 +31,7 @@ class Console(RichConsole):
     """rich's console without markup, so that `[C@H]` is text, and with every text made visible."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**({"markup": False, "highlight": False} | options))
+        super().__init__(**({"markup": False, "emoji": False, "highlight": False} | options))
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Everything that is printed goes through here, the cells of tables too."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -188,7 +189,7 @@ def _load_tokenizer(origin: Origin, config: ModelConfig) -> PreTrainedTokenizerB
 
 # What transformers raises for a folder, an id or a file that it cannot use: missing, cut off, of other shapes, or in
 # need of a package that is not installed.
-_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, UnpicklingError)
 _CURE = "model.path must be a Hub id or a folder with weights, config.json and tokenizer files"
 
 
@@ -339,5 +340,7 @@ def _style(config: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> Any:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):  # torch's own words say how to run the code all the same
+        return "its pickled file holds more than weights"
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
