@@ -82,8 +82,8 @@ def measure_start(experiment: Experiment, folder: Path) -> Path:
 
 
 def call(*arguments: str) -> float:
-    """`rtrl-chem` with these arguments, on one thread; the CPU seconds it took, which other work on the machine does not
-    lengthen as it does wall-clock time."""
+    """`rtrl-chem` with these arguments, on one thread; the CPU seconds it took, which other work on the machine does
+    not lengthen as it does wall-clock time."""
     print("rtrl-chem", *arguments, flush=True)
     command = [*PROGRAM, *arguments]
     process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})

@@ -5,17 +5,29 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from typing import TypeVar
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 
-__all__ = ["calm_libraries", "processes"]
+__all__ = ["calm_libraries", "processes", "shared"]
+
+T = TypeVar("T")
 
 
 def processes() -> PartialState:
     """Accelerate's view of the processes. Always ask here: without a GPU the first call must say so, or several CPU
     processes would each take themselves for the only one."""
     return PartialState(cpu=not torch.cuda.is_available())
+
+
+def shared(found: T) -> T:
+    """What the main process found, in every process. All must call it."""
+    box = [found]
+    if processes().num_processes > 1:
+        broadcast_object_list(box)
+    return box[0]
 
 
 def calm_libraries() -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from transformers import TrainerCallback
 
+from rtrl_chem.terminal import Console
 from rtrl_chem.training.phase import Kind, Phase
 from rtrl_chem.training.run_folder import RunFolder
 
