@@ -11,9 +11,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TextIO
 
 import typer
 
@@ -46,19 +46,23 @@ def train(
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in output_dir.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in output_dir first.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line on stdout for each step, measurement and phase.")
+    ] = False,
     debug: Debug = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
 ) -> None:
     """Train a model by round-trip RL; ends with a table of before and after."""
     with _errors_on_one_line(debug):
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite: got both; give --resume to continue the run or --overwrite")
         checked = _checked(config, overrides, _processes() or 1).config
-        if problem := _lone_process():
+        if (problem := _lone_process()) and not quiet:
             typer.echo(f"warning: {problem}", err=True)
         from rtrl_chem.training.run import train as run
 
-        run(checked, resume=resume, overwrite=overwrite, quiet=quiet)
+        with _stdout_for_events(as_json) as events:
+            run(checked, resume=resume, overwrite=overwrite, quiet=quiet, events=events)
 
 
 @app.command()
@@ -422,6 +426,17 @@ def _lone_process() -> str | None:
             "torchrun --nproc_per_node N -m rtrl_chem train ..."
         )
     return None
+
+
+@contextmanager
+def _stdout_for_events(wanted: bool) -> Iterator[TextIO | None]:
+    """Standard output, and meanwhile to stderr what any library prints; None where no events are wanted."""
+    if not wanted:
+        yield None
+        return
+    events = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield events
 
 
 def _held_out(data: str | None) -> list[str]:

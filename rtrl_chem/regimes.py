@@ -155,6 +155,8 @@ def _section_problems(raw: Mapping[Any, Any], regimes: tuple[str, ...], algorith
         if isinstance(given.get("trainer"), dict):
             found = trainer_problems(given["trainer"], "sft")
             problems += [problem.replace("trainer.", f"{name}.trainer.", 1) for problem in found]
+            if "report_to" in given["trainer"]:
+                problems.append(f"{name}.trainer.report_to: is the run's; set trainer.report_to")
     if "supervised" in regimes:
         problems += _supervised_problems(raw, algorithm)
     return problems + (_synthetic_problems(raw) if "synthetic" in regimes else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from transformers import set_seed
 
@@ -34,20 +34,30 @@ from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
+from rtrl_chem.training.trackers import note_measurement, watched
 
 __all__ = ["train"]
 
 
-def train(config: Config, *, resume: bool = False, overwrite: bool = False, quiet: bool = False) -> None:
-    """Train as the config says, into `config.output_dir`. Raises the errors of `rtrl_chem.errors`, nothing else that a
-    user could have caused."""
+def train(
+    config: Config,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    quiet: bool = False,
+    events: TextIO | None = None,
+) -> None:
+    """Train as the config says, into `config.output_dir`; `events` gets a JSON line for everything that happens. Raises
+    the errors of `rtrl_chem.errors`, nothing else that a user could have caused."""
     calm_libraries()
     main = processes().is_main_process
     folder = RunFolder(Path(config.output_dir))
     if main:
         folder.check(config, resume=resume, overwrite=overwrite)
     phases = plan(config)
-    display = Display(sum(phase.steps for phase in phases), config.rounds, visible=main and not quiet)
+    display = Display(
+        sum(phase.steps for phase in phases), config.rounds, visible=main and not quiet, events=events if main else None
+    )
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
     data = _read_data(config, task, display)
@@ -65,7 +75,8 @@ def train(config: Config, *, resume: bool = False, overwrite: bool = False, quie
         folder.open(config, earlier, sum(phase.steps for phase in phases[: earlier.phases_done]))
         write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
-    _measure_and_train(Run(config, policy, data.items, folder, earlier, display), data, task)
+    with watched(config, folder, display):
+        _measure_and_train(Run(config, policy, data.items, folder, earlier, display), data, task)
 
 
 def _fingerprints(config: Config) -> dict[str, str]:
@@ -158,6 +169,7 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     for note in _notes(run.state):
         display.say(note)
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+    display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 
 def _report_hacks(run: Run, task: Task) -> None:
@@ -183,6 +195,7 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
                     where = (own / part).relative_to(out).as_posix()
                     values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
     run.display.say(f"measured {when}")
+    note_measurement(run, out, values)
     return values
 
 

@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +24,7 @@ from rtrl_chem.config import Config, dump_config, load_config
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 
-__all__ = ["RunFolder", "State", "write_completions", "write_table"]
+__all__ = ["RunFolder", "State", "Watcher", "write_completions", "write_table"]
 
 PACKAGES = ("rtrl-chem", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "rdkit", "numpy")
 CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
@@ -50,11 +50,20 @@ class State:
     stopped: str | None = None
 
 
+class Watcher(Protocol):
+    """Whoever shows or passes on what a run writes: each line of metrics.jsonl, each image (a PNG)."""
+
+    def row(self, row: dict[str, Any]) -> None: ...
+
+    def image(self, step: int, way: str, png: Path) -> None: ...
+
+
 class RunFolder:
     """A folder of one run. Only the main process writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.watchers: list[Watcher] = []
 
     def check(self, config: Config, *, resume: bool, overwrite: bool) -> None:
         """Whether a run may use the folder; nothing is changed yet.
@@ -122,6 +131,8 @@ class RunFolder:
         """One line of metrics.jsonl."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(row) + "\n")
+        for watcher in self.watchers:
+            watcher.row(row)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
