@@ -47,9 +47,10 @@ class Panel:
         bar = ProgressBar(total=max(self.steps, 1), completed=self.step, width=max(10, min(30, options.max_width - 60)))
         of_run = f"run {self.first_step + self.step}/{self.total}"
         words = (f"step {self.step}/{self.steps}", of_run, f"ETA {self.eta or '-:--'}")
-        line.add_row(Text(self.title), bar, *(Text(word, no_wrap=True) for word in words))
+        title, *rest = (Text(word, no_wrap=True, overflow="crop") for word in (self.title, *words))
+        line.add_row(title, bar, *rest)
         yield line
-        yield Text("  " + self.worth(options.ascii_only), overflow="ellipsis", no_wrap=True)
+        yield Text("  " + self.worth(options.ascii_only), no_wrap=True, overflow="crop")
 
 
 # Rising, level, falling; the second of each for terminals without Unicode.
