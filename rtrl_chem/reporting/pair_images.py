@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -99,5 +100,6 @@ def _printable(text: str) -> str:
     return shown.encode("latin-1", "replace").decode("latin-1")
 
 
+@cache
 def _font(size: int) -> Any:
     return ImageFont.load_default(size)

@@ -43,7 +43,7 @@ class Pictures:
         path = self._folder.path / "images" / f"step-{step}.png"
         try:
             path.parent.mkdir(exist_ok=True)
-            draw_pairs(pairs).save(path, optimize=False)
+            draw_pairs(pairs).save(path, compress_level=1)
         except Exception as error:
             self._every = 0
             self._warn(f"no images are drawn any more ({type(error).__name__}: {error})")

@@ -278,6 +278,8 @@ def watched(config: Config, folder: RunFolder, display: Display) -> Iterator[Non
     if not processes().is_main_process:
         yield
         return
+    if display.console.quiet:
+        os.environ.setdefault("WANDB_SILENT", "true")
     steps = [int(row["step"]) for row in folder.metrics()]
     trackers = open_trackers(config, folder.path, max(steps, default=None), display.warn)
     folder.watchers += [display, trackers]
