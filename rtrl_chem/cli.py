@@ -11,9 +11,9 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TextIO
 
 import typer
 
@@ -50,8 +50,11 @@ def train(
         list[str] | None,
         typer.Option("--allow-changed", metavar="KEY", help="Resume though this is not as it was; repeatable."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line on stdout for each step, measurement and phase.")
+    ] = False,
     debug: Debug = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
 ) -> None:
     """Train a model by round-trip RL; ends with a table of before and after."""
     with _errors_on_one_line(debug):
@@ -60,11 +63,13 @@ def train(
         if allow_changed and not resume:
             raise ConfigError("--allow-changed: is for a run that is resumed; give --resume too")
         checked = _checked(config, overrides, _processes() or 1).config
-        if problem := _lone_process():
+        if (problem := _lone_process()) and not quiet:
             _say(f"warning: {problem}")
         from rtrl_chem.training.run import train as run
 
-        run(checked, resume=resume, overwrite=overwrite, quiet=quiet, allow_changed=allow_changed or ())
+        allowed = allow_changed or ()
+        with _stdout_for_events(as_json) as events:
+            run(checked, resume=resume, overwrite=overwrite, quiet=quiet, events=events, allow_changed=allowed)
 
 
 @app.command()
@@ -427,6 +432,17 @@ def _lone_process() -> str | None:
             "torchrun --nproc_per_node N -m rtrl_chem train ..."
         )
     return None
+
+
+@contextmanager
+def _stdout_for_events(wanted: bool) -> Iterator[TextIO | None]:
+    """Standard output, and meanwhile to stderr what any library prints; None where no events are wanted."""
+    if not wanted:
+        yield None
+        return
+    events = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield events
 
 
 def _held_out(data: str | None) -> list[str]:

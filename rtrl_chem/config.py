@@ -61,6 +61,7 @@ __all__ = [
     "FormatReward",
     "GuardsConfig",
     "LikelihoodReward",
+    "LoggingConfig",
     "ModelConfig",
     "PPOOptions",
     "Rewards",
@@ -294,6 +295,13 @@ class EvaluationConfig(Closed):
     """Measure before training; without it there is nothing to compare with."""
 
 
+class LoggingConfig(Closed):
+    """What a run shows on its way. Where it reports to is trainer.report_to, see docs/logging.md."""
+
+    draw_every: Annotated[int, Field(ge=0)] = 50
+    """Steps between two images of drawn (source, output) pairs; 0: no images."""
+
+
 class Config(Closed):
     """A run of rtrl-chem."""
 
@@ -349,6 +357,7 @@ class Config(Closed):
     """Measure after every round, roll back or stop when training does harm. Without this section: off."""
     save_merged: bool = False
     """With LoRA: model/ holds the whole model with the adapter merged into it, instead of the adapter alone."""
+    logging: LoggingConfig = Field(default_factory=LoggingConfig)
     output_dir: Text
     """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -501,6 +510,7 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     ("supervised",): SupervisedConfig,
     ("synthetic",): SyntheticConfig,
     ("guards",): GuardsConfig,
+    ("logging",): LoggingConfig,
     ("reverse_model",): ModelConfig,
 } | {("rewards", name): options for name, options in OPTIONS.items()}
 

@@ -17,8 +17,10 @@ from rtrl_chem.errors import did_you_mean
 __all__ = [
     "RUN_WIDE",
     "SAMPLING",
+    "TRACKERS",
     "batch_problem",
     "lora_problems",
+    "named_trackers",
     "trainer_fields",
     "trainer_problems",
     "trainer_schema",
@@ -118,6 +120,18 @@ MINIMUM = {
 BATCH_DEFAULTS = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 8}
 RLOO_GENERATIONS = 2
 RLOO_BETA = 0.05
+# What `trainer.report_to` may name, and the package to install for it: accelerate's trackers.
+TRACKERS = {
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
+    "comet_ml": "comet-ml",
+    "clearml": "clearml",
+    "aim": "aim",
+    "dvclive": "dvclive",
+    "swanlab": "swanlab",
+}
 WORDS = {
     "bool": "true or false",
     "int": "a whole number",
@@ -159,7 +173,22 @@ def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
         value = trainer.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
             problems.append(f"trainer.{name}: got {value}, must be at least {least}")
-    return problems + _generation_problems(trainer, algorithm)
+    return problems + _generation_problems(trainer, algorithm) + _tracker_problems(trainer)
+
+
+def named_trackers(trainer: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `trainer.report_to` names, "all" among it; by default TensorBoard, nothing for none."""
+    given = trainer.get("report_to", "tensorboard")
+    names = given if isinstance(given, (list, tuple)) else [given]
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name != "none"))
+
+
+def _tracker_problems(trainer: Mapping[Any, Any]) -> list[str]:
+    return [
+        f"trainer.report_to: got {name!r}; {did_you_mean(name, [*TRACKERS, 'all', 'none'])}"
+        for name in named_trackers(trainer)
+        if name not in (*TRACKERS, "all")
+    ]
 
 
 def lora_problems(lora: Mapping[Any, Any]) -> list[str]:

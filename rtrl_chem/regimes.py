@@ -161,6 +161,8 @@ def _section_problems(raw: Mapping[Any, Any], regimes: tuple[str, ...], algorith
             problems += [
                 f"{name}.trainer.{field}: is of the run as a whole; set it under trainer" for field in of_the_run
             ]
+            if "report_to" in given["trainer"]:
+                problems.append(f"{name}.trainer.report_to: is the run's; set trainer.report_to")
     if "supervised" in regimes:
         problems += _supervised_problems(raw, algorithm)
     return problems + (_synthetic_problems(raw) if "synthetic" in regimes else [])

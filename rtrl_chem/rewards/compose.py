@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rtrl_chem.config import Rewards
@@ -45,7 +45,7 @@ class Judged:
 
     `evidence` is the text a verdict rests on, such as a leak. `components` are the terms' values before weights, None
     where a term was left out. `nats` and `tokens` are log p(x | y) and what it runs over, None where no term asked for
-    it or the output failed a gate.
+    it or the output failed a gate; likewise `x_hat`, the reconstructions that a term had sampled from the output.
     """
 
     direction: Direction
@@ -59,6 +59,7 @@ class Judged:
     components: dict[str, float | None]
     nats: float | None = None
     tokens: int | None = None
+    x_hat: tuple[str, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For JSON, without loss."""
@@ -94,6 +95,7 @@ class RoundTripReward:
         self.terms = build_terms(rewards)
         self.passing = {Verdict.OK, *map(Verdict, ungated)}
         self.stopwatch = Stopwatch()
+        self.latest: list[Judged] = []  # the samples judged last for the trainer
         self._undrained: list[Judged] = []
 
     def drain(self) -> list[Judged]:
@@ -118,10 +120,13 @@ class RoundTripReward:
         batch = samples.take(passed)
         columns = {one.name: self._timed(one, samples, batch, passed) for one in self.terms}
         scores = dict(zip(passed, batch.scores, strict=True)) if batch.was_scored else {}
-        return [
+        judged = [
             self._judged(samples, i, answers[i].completion, judgements[i], columns, scores.get(i))
             for i in range(len(samples))
         ]
+        for i in passed if batch.read_back else ():
+            judged[i] = replace(judged[i], x_hat=batch.read_back.get(outputs[i]))
+        return judged
 
     def _timed(self, one: WeightedTerm, samples: Batch, batch: Batch, passed: list[int]) -> Column:
         start = time.perf_counter()
@@ -169,6 +174,7 @@ class RoundTripReward:
         """TRL's interface: one reward per completion; components and verdicts go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
         judged = self.judge(source, answers, target)
+        self.latest = judged
         self._undrained += judged
         log_metric = trl.get("log_metric")
         if log_metric:

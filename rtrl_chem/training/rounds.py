@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -136,7 +136,7 @@ def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[Pha
         reward,
         arguments,
         list(sources),
-        [_log(run, phase)],
+        [_log(run, phase, rewards)],
         run.keeping(phase),
         targets,
         ways,
@@ -279,8 +279,10 @@ def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> Sou
     return found
 
 
-def _log(run: Run, phase: Phase) -> StepLog:
-    return StepLog(phase, run.folder, run.display, write=processes().is_main_process)
+def _log(run: Run, phase: Phase, rewards: Mapping[Direction, RoundTripReward] | None = None) -> StepLog:
+    main, every = processes().is_main_process, run.config.logging.draw_every
+    judges = list((rewards or {}).values())
+    return StepLog(phase, run.folder, run.display, write=main, rewards=judges, draw_every=every)
 
 
 def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> None:
@@ -312,6 +314,7 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
         else:
             change = f", loss {-result.reward_first:.3f} -> {-result.reward_last:.3f}"
     run.display.say(f"  {result.steps} steps in {result.seconds:.0f} s{change}")
+    run.display.emit("phase", step=phase.first_step + phase.steps, **run.state.phases[-1])
 
 
 def _degenerate(run: Run, phase: Phase, samples: list[Judged]) -> dict[str, dict[str, float]]:

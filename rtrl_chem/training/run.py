@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from transformers import set_seed
 
@@ -39,6 +39,7 @@ from rtrl_chem.training.progress import Display
 from rtrl_chem.training.provenance import changes, environment, fingerprints, refuse
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
+from rtrl_chem.training.trackers import note_measurement, watched
 
 __all__ = ["train"]
 
@@ -49,29 +50,37 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    events: TextIO | None = None,
     allow_changed: Collection[str] = (),
 ) -> None:
-    """Train as the config says, into `config.output_dir`; `allow_changed` are keys in which a run may be resumed though
-    they are not as they were (`training.provenance`).
+    """Train as the config says, into `config.output_dir`; `events` gets a JSON line for everything that happens, and
+    `allow_changed` are keys in which a run may be resumed though they are not as they were (`training.provenance`).
 
     Raises the errors of `rtrl_chem.errors`, nothing else that a user could have caused: Interrupted when a signal has
     ended the run, after the step and its checkpoint.
     """
     calm_libraries()
+    main = processes().is_main_process
+    steps = sum(phase.steps for phase in plan(config))
+    display = Display(steps, config.rounds, visible=main and not quiet, events=events if main else None)
     interrupts = Interrupts()
     with interrupts.noted():
-        _train(config, resume, overwrite, quiet, allow_changed, interrupts)
+        _train(config, resume, overwrite, allow_changed, display, interrupts)
 
 
 def _train(
-    config: Config, resume: bool, overwrite: bool, quiet: bool, allow_changed: Collection[str], interrupts: Interrupts
+    config: Config,
+    resume: bool,
+    overwrite: bool,
+    allow_changed: Collection[str],
+    display: Display,
+    interrupts: Interrupts,
 ) -> None:
     main = processes().is_main_process
     folder = RunFolder(Path(config.output_dir))
     if main:
         folder.check(resume=resume, overwrite=overwrite)
     phases = plan(config)
-    display = Display(sum(phase.steps for phase in phases), config.rounds, visible=main and not quiet)
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
     earlier = _earlier(config, folder, allow_changed) if resume else State(contents=fingerprints(config))
@@ -91,7 +100,8 @@ def _train(
         _take_folder(run, phases, resume)
         write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
-    _measure_and_train(run, data, task)
+    with watched(config, folder, display):
+        _measure_and_train(run, data, task)
 
 
 def _earlier(config: Config, folder: RunFolder, allow_changed: Collection[str]) -> State:
@@ -214,6 +224,7 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     if config.trainer.get("push_to_hub"):
         display.say(push_model(folder.path / "model", config))
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+    display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 
 def _note_measured(run: Run, what: str) -> None:
@@ -278,6 +289,7 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
     journal.remove()
     run.interrupts.check()
     run.display.say(f"measured {when}")
+    note_measurement(run, out, values)
     return values
 
 

@@ -65,7 +65,7 @@ def test_two_processes_leave_the_run_folder_of_one(write_config_in: Callable[...
         assert [row["step"] for row in rows] == [1] * 8 + [2] * 8  # 4 samples a process and step
     forward = pq.read_table(two / "rounds" / "00-forward" / "completions.parquet")["source"].to_pylist()
     assert len(set(forward)) == 8, "each process samples for sources of its own"
-    assert len((two / "metrics.jsonl").read_text().splitlines()) == 4
+    assert len((two / "metrics.jsonl").read_text().splitlines()) == 4 + 2, "steps, and before and after"
     assert done.stderr.count("before and after training") == 1
 
 

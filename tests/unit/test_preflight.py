@@ -131,9 +131,10 @@ def test_bundled_names_are_those_of_the_readers() -> None:
 
 def test_packages_that_a_reward_needs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "find_spec", lambda name: None)
-    (problem,) = findings(rewards={"referee": 1}).problems
+    quiet = {"trainer": {"report_to": "none"}}
+    (problem,) = findings(rewards={"referee": 1}, **quiet).problems
     assert problem.startswith("rewards.referee: OPSIN needs Java")
-    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}}
+    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}} | quiet
     (problem,) = findings(**captions).problems
     assert problem.startswith("rewards.supervised.prose: ROUGE needs rouge-score")
     assert findings(**captions, directions=["reverse"]) == Findings((), ())
