@@ -57,7 +57,6 @@ class ReverseModel:
         self.requests = 0
         self._known: dict[tuple[str, str], Score] = {}
         self._written: dict[tuple[str, int, float], list[str]] = {}
-        self._draws = 0
 
     @property
     def scored(self) -> int:
@@ -89,7 +88,6 @@ class ReverseModel:
         cut off. Every process asks about its own outputs."""
         fresh = [y for y in dict.fromkeys(outputs) if (y, count, temperature) not in self._written]
         if fresh:
-            self._draws += 1
             with self.snapshot.active() as model:
                 groups = generate(
                     model,
@@ -100,7 +98,7 @@ class ReverseModel:
                     max_batch_tokens=self.max_batch_tokens,
                     num_samples=count,
                     temperature=temperature,
-                    seed=self.seed + self._draws,
+                    seed=self.seed,
                     alone=True,
                 )
             for y, group in zip(fresh, groups, strict=True):

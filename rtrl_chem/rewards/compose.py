@@ -19,6 +19,7 @@ from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
 from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.rewards.registry import WeightedTerm, build_terms
+from rtrl_chem.rewards.share import judge_by_source
 from rtrl_chem.rewards.terms import Batch, Term
 from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
@@ -157,15 +158,15 @@ class RoundTripReward:
         target: list[str | None] | None = None,
         **trl: Any,
     ) -> list[float]:
-        """TRL's interface: one reward per completion; components and verdicts go to TRL's log."""
+        """TRL's interface: one reward per completion; components and verdicts of all processes go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
-        judged = self.judge(source, answers, target)
-        self._undrained += judged
+        mine, everyones = judge_by_source(self.judge, source, answers, target or [None] * len(source))
+        self._undrained += mine
         log_metric = trl.get("log_metric")
         if log_metric:
-            for name, value in (summary(judged) | self._degenerate(judged)).items():
+            for name, value in (summary(everyones) | self._degenerate(everyones)).items():
                 log_metric(name, value)
-        return [one.reward for one in judged]
+        return [one.reward for one in mine]
 
 
 def _values(term: Term, samples: Batch, batch: Batch, passed: list[int]) -> Column:

@@ -34,10 +34,9 @@ class RoundTripGRPOTrainer(RoundTripRollouts, GRPOTrainer):
         return deals_freely(self)
 
     def _least_advantage(self, batches: list[dict[str, Any]]) -> float:
-        # A sample without advantage has no gradient, and the loss is no mean over samples. Of several processes TRL
-        # asks for equally many samples: there they all stay.
+        # A sample without advantage has no gradient, and the loss is no mean over samples.
         alone = self.beta == 0.0 and not self._entropy_bonus_enabled and not self.aux_loss_enabled
-        droppable = alone and self.loss_type in ("dapo", "cispo", "vespo") and self.accelerator.num_processes == 1
+        droppable = alone and self.loss_type in ("dapo", "cispo", "vespo")
         return NEGLIGIBLE if droppable else 0.0
 
 

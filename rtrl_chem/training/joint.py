@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from accelerate.utils import gather_object
+
+from rtrl_chem.models.processes import processes
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.tasks.base import Direction
 
@@ -37,16 +40,17 @@ class JointReward:
         log_metric: Callable[[str, float], None] | None = trl.get("log_metric")
         logged: dict[str, float] = defaultdict(float)
         found: list[float | None] = [None] * len(source)
+        everyones = direction if processes().num_processes == 1 else gather_object(direction)
         for way, reward in self.rewards.items():
-            rows = [i for i, one in enumerate(direction) if one == way]
-            if not rows:
+            rows, share = [i for i, one in enumerate(direction) if one == way], everyones.count(way) / len(everyones)
+            if not share:  # with other processes' rows a direction is judged everywhere
                 continue
             own: dict[str, float] = {}
             for i, value in zip(rows, reward(**_rows(columns | others, rows), log_metric=own.__setitem__), strict=True):
                 found[i] = value
             for name, value in own.items():
                 logged[f"{way}/{name}"] = value
-                logged[name] += value * len(rows) / len(source)
+                logged[name] += value * share
         if log_metric:
             for name, value in logged.items():
                 log_metric(name, value)

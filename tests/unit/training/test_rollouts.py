@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.snapshot import take_snapshot
 from rtrl_chem.training import rollouts
-from rtrl_chem.training.rollouts import by_prompt, mean_kl
+from rtrl_chem.training.rollouts import by_prompt, in_order, mean_kl
 
 
 def micro_batches(lengths: list[tuple[int, int]], rows: int) -> list[dict[str, torch.Tensor]]:
@@ -127,15 +127,16 @@ def test_dealing_changes_no_update(
     against TRL's random micro-batches of the same samples."""
     sizes: list[list[int]] = []
 
-    def dealt(batches: Any, window: int, least: float) -> Any:
-        found = by_prompt(batches, window, least)
+    def dealt(*args: Any) -> Any:
+        found = by_prompt(*args)
         sizes.append([len(batch["advantages"]) for batch in found])
         return found
 
     trained = []
-    for deal in (dealt, lambda batches, window, least: batches):
+    for deal, order in ((dealt, in_order), (lambda batches, *rest: batches, lambda batches, window: batches)):
         policy = Policy(copy.deepcopy(taught_policy.model), taught_policy.codec)
         monkeypatch.setattr(rollouts, "by_prompt", deal)
+        monkeypatch.setattr(rollouts, "in_order", order)
         run_phase(
             policy,
             judge,
