@@ -47,9 +47,10 @@ def decode(
 ) -> torch.Tensor:
     """Prompts (B, T), padded on the left, with their continuations, (B, T + new), padded on the right.
 
-    `noise` (B, new) are uniform numbers from 0 to below 1 that decide the samples; without them, and where this loop
-    does not apply, torch's global generator does. The interface is that of transformers' decoding methods. Where this loop does not apply (beams, a cache or a
-    logits processor that rows cannot be taken from, scores asked for) transformers' own is called.
+    `noise` (B, new) are uniform numbers from 0 to below 1 that decide the samples; without them torch's global
+    generator does. The interface is that of transformers' decoding methods. Where this loop does not apply (beams, a
+    cache or a logits processor that rows cannot be taken from, scores asked for) transformers' own is called, which
+    knows no `noise`.
     """
     if not _applies(generation_config, logits_processor, model_kwargs):
         method = model._beam_search if generation_config.num_beams > 1 else model._sample

@@ -1,4 +1,4 @@
-"""Samples of one source may have been written by several processes: they are judged by one, and all get what is said."""
+"""Samples of one source may have been written by several processes: one judges them, and all get what it says."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ FUSED_HEAD = hasattr(trl.trainer.utils, "add_fused_lm_head")
 # Advantages below a thousandth (of a standard deviation of the rewards, as they are scaled) move nothing: groups whose
 # samples are all right, or all hopeless. In a naming run they are half of all samples.
 NEGLIGIBLE = 1e-3
-# Samples of a rollout, over all processes, on which the distance from the phase's start is measured where no loss asks for it.
+# Samples of a rollout, over all processes, on which the distance from the phase's start is measured where no loss asks
+# for it.
 KL_ROWS = 8
 
 
