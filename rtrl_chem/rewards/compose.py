@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -87,6 +88,11 @@ class RoundTripReward:
         self.passing = {Verdict.OK, *map(Verdict, ungated)}
         self.stopwatch = Stopwatch()
         self._undrained: list[Judged] = []
+
+    def whole(self) -> AbstractContextManager[None]:
+        """The reverse model with all its weights; to be entered by every process where they are cut up."""
+        entered: AbstractContextManager[None] = self.reverse.snapshot.whole()
+        return entered
 
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call."""

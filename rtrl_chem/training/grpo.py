@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer, RLOOConfig
 
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
@@ -77,16 +78,18 @@ def run_grpo(
     prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
     rows = {"prompt": prompts, "source": sources, "target": labels, "direction": [str(way) for way in ways]}
     samples, rewards = _Samples(reward), LogOf("reward")
-    trainer = _trainer(arguments, policy, reward)(
-        policy=policy,
-        reward=reward,
-        start=start,
-        supervised=_supervised(policy, arguments, sft_examples, sft_weight),
-        args=arguments,
-        train_dataset=Dataset.from_dict(rows),
-        callbacks=[samples, rewards, *callbacks],
-    )
-    steps, seconds = run_trainer(trainer, policy)
+    with trained_apart(policy.model) as model:
+        one = Policy(model, policy.codec, policy.value_heads)
+        trainer = _trainer(arguments, one, reward)(
+            policy=one,
+            reward=reward,
+            start=start,
+            supervised=_supervised(one, arguments, sft_examples, sft_weight),
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows),
+            callbacks=[samples, rewards, *callbacks],
+        )
+        steps, seconds = run_trainer(trainer, one)
     parts = dict(reward.stopwatch.seconds)
     return PhaseResult(steps, steps * samples_per_step(arguments), seconds, parts, *rewards.ends()), samples.rows
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from accelerate.utils import gather_object
@@ -26,6 +27,14 @@ class JointReward:
         self.stopwatch = Stopwatch()
         for reward in self.rewards.values():
             reward.stopwatch = self.stopwatch
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """The reverse models with all their weights."""
+        with ExitStack() as entered:
+            for reward in self.rewards.values():
+                entered.enter_context(reward.whole())
+            yield
 
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call, direction by direction."""

@@ -5,16 +5,19 @@ an update that computes nothing twice, the supervised loss beside the reward, an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 import trl.trainer.utils
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from rtrl_chem.models.decode import decode
 from rtrl_chem.models.noise import key_of, row_noise
 from rtrl_chem.models.policy import Policy, restore_forward
+from rtrl_chem.models.sharding import whole
 from rtrl_chem.models.shared_prompts import Scores, completion_log_probs, group_rows
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import RoundTripReward
@@ -65,7 +68,11 @@ class RoundTripRollouts(_Trainer):
         if self.ref_model is not None:
             # TRL loads the reference from disk, which is the start of the run and not of this phase.
             live = self.accelerator.unwrap_model(self.model).state_dict()
-            self.accelerator.unwrap_model(self.ref_model).load_state_dict(live)
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            if self._sharded:  # the reference is cut up already, the policy not yet
+                set_model_state_dict(reference, live, options=StateDictOptions(full_state_dict=True))
+            else:
+                reference.load_state_dict(live)
 
     # ---- what depends on the loss -----------------------------------------------------------------------------------
 
@@ -110,17 +117,16 @@ class RoundTripRollouts(_Trainer):
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        self.model.config.use_cache = True  # the trainer turns it off, and every position would be recomputed
-        plain = self.model.generate
-        if not self._sharded:
-            noise = self._noise(len(prompt_ids))
-            self.model.generate = partial(plain, custom_generate=decode, noise=noise)
         try:
-            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
+            with self._decoding(len(prompt_ids)):
+                return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         finally:
-            self.model.__dict__.pop("generate", None)
-            self.model.config.use_cache = False
             self.round_trip.stopwatch.add("rollout", start)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        with self.round_trip.whole() if self._sharded else nullcontext():  # who has nothing to score must gather too
+            found: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        return found
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -149,6 +155,23 @@ class RoundTripRollouts(_Trainer):
     def _sharded(self) -> bool:
         """Whether parameters are gathered on each call of the model: all processes must then make equally many."""
         return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    @contextmanager
+    def _decoding(self, count: int) -> Iterator[None]:
+        """While inside, `generate` of the model in training is ours; `count` prompts are to come."""
+        own = getattr(self, "use_vllm", False) or getattr(self, "use_transformers_continuous_batching", False)
+        with nullcontext(self.model) if own else whole(self.model) as model:
+            model.config.use_cache = True  # the trainer turns it off, and every position would be recomputed
+            before = model.generation_config
+            if model is not self.model:
+                model.generation_config = self.generation_config
+            self.model.generate = partial(model.generate, custom_generate=decode, noise=self._noise(count))
+            try:
+                yield
+            finally:
+                self.model.__dict__.pop("generate", None)
+                model.generation_config = before
+                model.config.use_cache = False
 
     def _rows(self, count: int) -> torch.Tensor:
         """The numbers (count,) of this process's samples among those that all processes generate at once."""

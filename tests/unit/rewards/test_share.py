@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_a_source_is_judged_by_one_process_and_all_get_what_it_says(
     found = on_processes(len(cut) - 1, work)
     groups = {x: [y for x2, y in ROWS if x2 == x] for x, _ in ROWS}
     expected = [f"{x} {y} {x}! {groups[x]}" for x, y in ROWS]
-    assert [mine for mine, _ in found] == [expected[a:b] for a, b in zip(cut[:-1], cut[1:], strict=True)]
+    assert [mine for mine, _ in found] == [expected[a:b] for a, b in pairwise(cut)]
     assert all(everyones == expected for _, everyones in found)
     assert sum(len(sources) for _, sources in judged) == len(ROWS)
     assert len(judged) == len(cut) - 1, "every process must judge, though it be nothing: others may wait for it"
