@@ -62,6 +62,15 @@ class Judged:
     nats: float | None = None
     tokens: int | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """For JSON, without loss."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Judged:
+        """The other way round."""
+        return cls(**content | {"direction": Direction(content["direction"]), "verdict": Verdict(content["verdict"])})
+
     @property
     def counted(self) -> bool:
         """Whether any term had a word on the sample; if none had, the reward of 0 says nothing."""
