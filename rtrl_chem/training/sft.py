@@ -20,6 +20,7 @@ from rtrl_chem.models.codec import Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.reverse import span_log_probs
+from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import PhaseResult
@@ -95,15 +96,17 @@ def run_sft(
     if not examples:
         return PhaseResult(0, 0, 0.0, {}, None, None)
     rows = encode(policy.codec, examples)
-    trainer = RoundTripSFTTrainer(
-        policy=policy,
-        rows=rows,
-        args=arguments,
-        train_dataset=Dataset.from_dict(rows),
-        data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
-        callbacks=callbacks,
-    )
-    trained = run_trainer(trainer, policy, keeping)
+    with trained_apart(policy.model) as model:
+        one = Policy(model, policy.codec)
+        trainer = RoundTripSFTTrainer(
+            policy=one,
+            rows=rows,
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows),
+            data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
+            callbacks=callbacks,
+        )
+        trained = run_trainer(trainer, one, keeping)
     size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     first, last = (None if loss is None else -loss for loss in trained.ends("loss"))
     return PhaseResult(trained.steps, trained.steps * size, trained.seconds, {}, first, last)
