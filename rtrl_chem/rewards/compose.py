@@ -156,8 +156,9 @@ class RoundTripReward:
         source: list[str],
         target: list[str | None] | None = None,
         **trl: Any,
-    ) -> list[float]:
-        """TRL's interface: one reward per completion; components and verdicts go to TRL's log."""
+    ) -> list[float | None]:
+        """TRL's interface: one reward per completion, None where no term has a word on the source (a 0 would say that
+        the answer is bad); components and verdicts go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
         judged = self.judge(source, answers, target)
         self._undrained += judged
@@ -165,7 +166,7 @@ class RoundTripReward:
         if log_metric:
             for name, value in (summary(judged) | self._degenerate(judged)).items():
                 log_metric(name, value)
-        return [one.reward for one in judged]
+        return [one.reward if one.counted else None for one in judged]
 
 
 def _values(term: Term, samples: Batch, batch: Batch, passed: list[int]) -> Column:

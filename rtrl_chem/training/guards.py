@@ -12,16 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from accelerate.utils import broadcast_object_list
+from typing import TYPE_CHECKING, Any
 
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.evaluation.compare import LOWER_IS_BETTER
 from rtrl_chem.evaluation.held_out import HeldOut
 from rtrl_chem.evaluation.summary import GUARD, Change, Summary, summarise
 from rtrl_chem.evaluation.tables import change_in_words
-from rtrl_chem.models.processes import processes
+from rtrl_chem.models.processes import from_main, processes
 from rtrl_chem.training.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
 from rtrl_chem.training.phase import Kind, Phase
 
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from rtrl_chem.training.rounds import Run
 
 __all__ = ["LOWER_IS_BETTER", "Guard", "Judgement", "judge", "limit_passed", "plateau"]
-
-T = TypeVar("T")
 
 START = "start"
 DEFAULT = ("rtc", "exact_match", "referee", "leak_rate")
@@ -131,7 +127,7 @@ class Guard:
         if processes().is_main_process:
             save_checkpoint(run.policy, checkpoint)
         values = self._measure(self.validation, self.folder / START, "at the start, on validation items")
-        missing = _shared(self._missing(values) if processes().is_main_process else [])
+        missing = from_main(self._missing(values) if processes().is_main_process else [])
         if missing:
             raise ConfigError(
                 f"guards.metrics: {', '.join(missing)} cannot be measured on the validation items "
@@ -148,7 +144,7 @@ class Guard:
             return
         last = phase.first_step + phase.steps
         rows = [row for row in self.run.folder.metrics() if phase.first_step < row.get("step", 0) <= last]
-        reason = _shared(limit_passed(rows, *limits))
+        reason = from_main(limit_passed(rows, *limits))
         if reason:
             self._end(last, f"{phase.stage} {phase.way}: {reason}")
 
@@ -158,7 +154,7 @@ class Guard:
         if any(one["stage"] == phase.stage for one in state.stages):
             return  # judged before the run was killed
         values = self._measure(self.validation, self.folder / phase.stage, f"after {phase.stage}, on validation items")
-        found = _shared(self._judge(phase.stage, values) if processes().is_main_process else Judgement())
+        found = from_main(self._judge(phase.stage, values) if processes().is_main_process else Judgement())
         for line in found.worse:
             self.run.display.say(f"guard: worse in {line}")
         back = bool(found.worse) and self.options.on_regression != "ignore"
@@ -212,7 +208,7 @@ class Guard:
         if rounds is None or phase.round is None:
             return
         reason = plateau(self.run.state.phases, rounds, self.options.plateau_gain)
-        if reason := _shared(reason):
+        if reason := from_main(reason):
             self._end(last, f"{phase.stage}: {reason}")
 
     # ---- what is done about it --------------------------------------------------------------------------------------
@@ -290,11 +286,3 @@ def _divergence(
         if trip is not None and truth is not None and trip.low > 0 and truth.high < 0:
             return f"{way}: {change_in_words(trip)} while {change_in_words(truth)} since {reference}"
     return None
-
-
-def _shared(found: T) -> T:
-    """What the main process found, in every process."""
-    box = [found]
-    if processes().num_processes > 1:
-        broadcast_object_list(box)
-    return box[0]

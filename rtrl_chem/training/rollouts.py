@@ -93,7 +93,7 @@ class RoundTripRollouts(_Trainer):
         buffered = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
         fresh = self._buffered_inputs is not None and self._buffered_inputs is not buffered
-        if fresh and self._may_deal():
+        if fresh and self._may_deal() and self._rollouts_fit_steps:
             least = self._least_advantage(self._buffered_inputs)
             self._buffered_inputs = by_prompt(self._buffered_inputs, self.args.gradient_accumulation_steps, least)
             inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
@@ -139,6 +139,12 @@ class RoundTripRollouts(_Trainer):
         return loss
 
     # ---- parts ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _rollouts_fit_steps(self) -> bool:
+        """Whether no optimizer step takes a part of one rollout and a part of the next beside another whole step."""
+        micro, rollout = self.args.gradient_accumulation_steps, self.args.steps_per_generation
+        return rollout % micro == 0 or micro % rollout == 0
 
     @property
     def _sharded(self) -> bool:
@@ -209,7 +215,8 @@ class RoundTripRollouts(_Trainer):
         callee = model if self._sharded else self.accelerator.unwrap_model(model)
         number = (self._step % micro) * world + self.accelerator.process_index
         with self.accelerator.autocast():
-            nats = term.share(callee, self.state.global_step, number, micro * world)  # of the step's mean
+            # Of the step's mean.
+            nats = term.share(callee, self.state.global_step, number, micro * world, always_call=self._sharded)
         logged = self.accelerator.reduce(nats.detach(), reduction="sum").item()
         self._metrics["train"]["sft_loss"].append(logged * micro)  # TRL logs the mean over micro-batches
         # Processes are averaged, and micro-batches too where transformers does that.
