@@ -177,8 +177,9 @@ class RoundTripReward:
         source: list[str],
         target: list[str | None] | None = None,
         **trl: Any,
-    ) -> list[float]:
-        """TRL's interface: one reward per completion; components and verdicts of all processes go to TRL's log."""
+    ) -> list[float | None]:
+        """TRL's interface: one reward per completion, None where no term has a word on the source (a 0 would say that
+        the answer is bad); components and verdicts of all processes go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
         mine, everyones = judge_by_source(self.judge, source, answers, target or [None] * len(source))
         self.latest = mine
@@ -187,7 +188,7 @@ class RoundTripReward:
         if log_metric:
             for name, value in (summary(everyones) | self._degenerate(everyones)).items():
                 log_metric(name, value)
-        return [one.reward for one in mine]
+        return [one.reward if one.counted else None for one in mine]
 
 
 def _values(term: Term, samples: Batch, batch: Batch, passed: list[int]) -> Column:
