@@ -153,7 +153,7 @@ class Cleaner:
         RDKit calls RDKit here, and no molecule outlives its turn: each line of Python in between, or memory that is not
         used again at once, costs some hundredths of the time.
         """
-        mols = map(Chem.MolFromSmiles if kind == "text" else self._of_block, texts)
+        mols: Iterator[Any] = map(Chem.MolFromSmiles if kind == "text" else self._of_block, texts)
         sides: Iterator[_Side | str]
         sides = map(self._looked_at, mols) if self.looks_closer else map(Chem.MolToSmiles, mols)
         written: list[_Side | str | Dropped] = []
@@ -167,7 +167,7 @@ class Cleaner:
                 written.append(_unread(texts[len(written)], kind))
         return written
 
-    def _looked_at(self, mol: Chem.Mol | None) -> _Side:
+    def _looked_at(self, mol: Chem.Mol) -> _Side:
         for change in self.standardizers:
             mol = change(mol)
         smiles = Chem.MolToSmiles(mol)

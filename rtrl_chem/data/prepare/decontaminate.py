@@ -100,12 +100,12 @@ class Index:
 
     def _find(self, canonical: str) -> list[int]:
         mol = to_mol(canonical)
-        elements = element_letters(canonical)
-        if isinstance(mol, str):
+        if isinstance(mol, str):  # what only a mol block could say
             return self.blocks.get(canonical, [])
-        if elements not in self.odd_elements and is_plain(canonical, elements):
-            if f"{elements}{outline_of(canonical)} {walks(mol)}" not in self.shapes:
-                return []
+        elements = element_letters(canonical)
+        plain = elements not in self.odd_elements and is_plain(canonical, elements)
+        if plain and f"{elements}{outline_of(canonical)} {walks(mol)}" not in self.shapes:
+            return []
         return self.blocks.get(first_block(mol, canonical), [])
 
     def dump(self) -> str:
