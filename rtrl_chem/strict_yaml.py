@@ -47,6 +47,7 @@ class _Loader(yaml.SafeLoader):
         self.repeats: list[str] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As PyYAML's, with a note on each key that is given twice."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):

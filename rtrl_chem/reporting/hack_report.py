@@ -34,7 +34,7 @@ REFEREED = 300  # of each direction
 NEAR_COPY = 0.9  # normalized edit similarity of x and y
 MANY_SOURCES = 3  # distinct sources of one phase with the same answer
 STRANGE_LENGTH = 4.0  # times longer or shorter than usual, per character of the source
-REPEATED = re.compile(r"(.{3,}?)\1{3,}", re.DOTALL)
+REPEATED = re.compile(r"(.{3,100}?)\1{3,}", re.DOTALL)
 CUT = 300  # characters of an output that Markdown shows
 
 Row = dict[str, Any]
