@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from rtrl_chem.cli import main
 from rtrl_chem.evaluation.files import read_predictions
-from rtrl_chem.training import guards
+from rtrl_chem.training import guards, rounds
+from rtrl_chem.training.sources import NothingWritten
 
 # What the model was taught: right in both directions until it is ruined.
 KNOWN = {"CCO": "ethanol", "CCC": "propane", "C": "methane", "CC": "ethane", "CCN": "ethanamine", "c1ccccc1": "benzene"}
@@ -66,7 +67,6 @@ def test_ruined_rounds_are_rolled_back_to_the_start(
         ("round-00", False),
         ("round-01", False),
     ]
-    assert "reverse is left out: the policy wrote no usable IUPAC name" in said
     assert "round-00 is rolled back to the last good model" in said
     assert "guard: worse in forward: names exactly right 100.0% -> 0.0%" in said
     assert [path.name for path in run.glob("rounds/*/checkpoint-*")] == ["checkpoint-0"]
@@ -74,6 +74,22 @@ def test_ruined_rounds_are_rolled_back_to_the_start(
         assert same(weights(run), load_file(model_folder / "model.safetensors"))
     after = read_predictions(run / "evaluation/after/forward/predictions.jsonl")
     assert after == read_predictions(run / "evaluation/before/forward/predictions.jsonl")
+
+
+def test_a_phase_that_cannot_begin_is_left_out_and_its_round_is_judged(
+    guarded_in: WriteIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    found = rounds.sources_for
+
+    def nothing_for_reverse(policy: Any, config: Any, items: Any, phase: Any, *rest: Any) -> Any:
+        if phase.way == "reverse":
+            raise NothingWritten("nothing usable was written")
+        return found(policy, config, items, phase, *rest)
+
+    monkeypatch.setattr(rounds, "sources_for", nothing_for_reverse)
+    assert main(["train", guarded_in(tmp_path, rounds=1, trainer={"learning_rate": 1e-6})]) == 0
+    assert "reverse is left out: nothing usable was written" in capsys.readouterr().err
+    assert [one["stage"] for one in state_of(tmp_path / "run")["stages"]] == ["start", "round-00"]
 
 
 def test_a_rolled_back_round_is_not_repeated(guarded_in: WriteIn, tmp_path: Path) -> None:
