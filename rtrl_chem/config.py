@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from rtrl_chem import strict_yaml
 from rtrl_chem.closed import Closed, Count, Text, check_text
@@ -143,6 +144,16 @@ class ModelConfig(Closed):
     """Name of the GGUF file inside the model's folder."""
     lora: dict[str, Any] | None = None
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
+
+    @model_validator(mode="after")
+    def _refuse_kernels(self) -> Self:
+        """transformers takes an attention with a slash in its name for one on the Hub, and loads it unasked."""
+        if "/" in (self.attn_implementation or "") and not self.trust_remote_code:
+            given = self.attn_implementation
+            raise ValueError(
+                f"attn_implementation: got {given!r}, compiled code on the Hub; set trust_remote_code: true to run it"
+            )
+        return self
 
 
 # A referee may be a model, and its options stand in a module that this one imports.

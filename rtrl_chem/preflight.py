@@ -54,9 +54,10 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     if config.algorithm in ON_POLICY:
         groups = 2 if config.schedule == "joint" else 1
         batch = batch_problem(config.trainer, processes or 1, config.algorithm, groups)
+    push_problem, push_warning = _push_findings(config.trainer)
     problems += _reward_problems(config) + _tracker_problems(config)
-    problems += [folder_problem, batch if processes else None]
-    warnings = [warning, None if processes else batch]
+    problems += [folder_problem, batch if processes else None, push_problem]
+    warnings = [warning, None if processes else batch, push_warning]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))
 
 
@@ -214,6 +215,21 @@ def _is_installed(module: str) -> bool:
 def _may_be_on_hub(given: str, path: Path) -> bool:
     """`org/name`, unless there is a folder `org` here: then it is a misspelt path."""
     return bool(HUB_ID.fullmatch(given)) and ("/" not in given or not path.parent.exists())
+
+
+def _push_findings(trainer: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """(problem, warning) about an upload that is asked for: better now than after the training."""
+    if not trainer.get("push_to_hub"):
+        return None, None
+    name = trainer.get("hub_model_id")
+    problem = warning = None
+    if name is not None and not HUB_ID.fullmatch(name):
+        problem = f"trainer.hub_model_id: got {name!r}, must be org/name or name"
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        warning = "trainer.push_to_hub: there is no token; set HF_TOKEN or log in with `hf auth login`"
+    return problem, warning
 
 
 def _output_findings(output_dir: str) -> tuple[str | None, str | None]:

@@ -53,10 +53,18 @@ def open_prepared(path: str | Path) -> PreparedCorpus:
         )
     try:
         for split in manifest["splits"].values():
-            int(split["rows"]), [(shard["file"], int(shard["rows"]), shard["sha256"]) for shard in split["shards"]]
+            int(split["rows"]), [(_beside(shard), int(shard["rows"]), shard["sha256"]) for shard in split["shards"]]
     except (AttributeError, KeyError, TypeError, ValueError):
         raise CorpusError(f"{path}: {MANIFEST} does not list the corpus's files: prepare it anew") from None
     return PreparedCorpus(folder, manifest)
+
+
+def _beside(shard: Mapping[str, Any]) -> str:
+    """The name of a file in the folder itself: a manifest from elsewhere must not lead to files elsewhere."""
+    name: str = shard["file"]
+    if Path(name).name != name:
+        raise ValueError(f"{name!r} is no file of the corpus")
+    return name
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from transformers import GenerationConfig
 
 from rtrl_chem.config import Config, ModelConfig
+from rtrl_chem.durable import PARTIAL, move_into_place
 from rtrl_chem.models.policy import Policy, merged_model, save_policy
 from rtrl_chem.tasks import Direction
 
@@ -22,7 +23,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 def export_model(policy: Policy, config: Config, folder: Path) -> None:
     """Write the model with its tokenizer and how it is to generate, as a whole or not at all: under LoRA the adapter,
     or with `save_merged` the whole model. With a model for each direction, two of them. For the main process."""
-    partial = folder.with_name(folder.name + ".partial")
+    partial = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     save_policy(policy, partial)
     for direction, own in policy.folders(partial).items():
@@ -33,7 +34,7 @@ def export_model(policy: Policy, config: Config, folder: Path) -> None:
                 _merge(one, reverse or config.model, own)
             _generation_config(one).save_pretrained(own)
     shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    move_into_place(partial, folder)
 
 
 def _merge(policy: Policy, config: ModelConfig, folder: Path) -> None:

@@ -281,6 +281,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "supervised.trainer.push_to_hub: is of the run as a whole; set it under trainer",
     ),
     ("a repository without a push", {"trainer": {"hub_model_id": "a/b"}}, "has no effect without trainer.push_to_hub"),
+    (
+        "an attention of the Hub",
+        {"model": {"path": "x", "attn_implementation": "kernels-community/flash-attn"}},
+        "attn_implementation: got 'kernels-community/flash-attn', compiled code on the Hub; set trust_remote_code",
+    ),
     ("nothing to merge", {"save_merged": True}, "save_merged: merges a LoRA adapter into its model; set model.lora"),
 ]
 
@@ -321,6 +326,9 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
         ),
         pytest.param({"trainer": {"push_to_hub": True, "hub_model_id": "a/b", "hub_private_repo": True}}, id="a push"),
         pytest.param({"trainer": {"load_best_model_at_end": False, "save_total_limit": None}}, id="nothing asked"),
+        pytest.param(
+            {"model": {"path": "x", "attn_implementation": "a/b", "trust_remote_code": True}}, id="an attention"
+        ),
         pytest.param({"save_merged": True, "model": {"path": "x", "lora": {"r": 8}}}, id="merged"),
         pytest.param({"guards": {"metrics": ["rtc", "leak_rate"], "on_regression": "stop"}}, id="guards"),
         pytest.param(

@@ -131,9 +131,32 @@ def test_bundled_names_are_those_of_the_readers() -> None:
 
 def test_packages_that_a_reward_needs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "find_spec", lambda name: None)
-    (problem,) = findings(rewards={"referee": 1}).problems
+    quiet = {"trainer": {"report_to": "none"}}
+    (problem,) = findings(rewards={"referee": 1}, **quiet).problems
     assert problem.startswith("rewards.referee: OPSIN needs Java")
-    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}}
+    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}} | quiet
     (problem,) = findings(**captions).problems
     assert problem.startswith("rewards.supervised.prose: ROUGE needs rouge-score")
     assert findings(**captions, directions=["reverse"]) == Findings((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "problem", "warning"),
+    [
+        pytest.param("org/x", "hf_x", None, None, id="all there"),
+        pytest.param(None, None, None, "there is no token; set HF_TOKEN", id="no token"),
+        pytest.param(
+            "a/b/c", "hf_x", "trainer.hub_model_id: got 'a/b/c', must be org/name or name", None, id="no name"
+        ),
+    ],
+)
+def test_a_push_that_could_only_fail_is_told_before_training(
+    monkeypatch: pytest.MonkeyPatch, name: str | None, token: str | None, problem: str | None, warning: str | None
+) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: token)
+    found = findings(trainer={"push_to_hub": True} | ({"hub_model_id": name} if name else {}))
+    assert list(found.problems) == ([problem] if problem else [])
+    assert [warning in given for given in found.warnings if warning] == ([True] if warning else [])
+    assert findings() == Findings((), ())

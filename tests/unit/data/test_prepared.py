@@ -175,3 +175,15 @@ def test_a_full_disk_is_one_line(write_prepared: Write, tmp_path: Path, monkeypa
     monkeypatch.setattr(datasets.Dataset, "from_parquet", fails)
     with pytest.raises(CorpusError, match=r"No space left on device.*HF_DATASETS_CACHE"):
         read_corpus(path, MOLECULE)
+
+
+@pytest.mark.parametrize("name", ["../secret.parquet", "/etc/secret.parquet", "sub/secret.parquet"])
+def test_a_manifest_leads_to_no_file_elsewhere(write_prepared: Write, tmp_path: Path, name: str) -> None:
+    path = write_prepared(tmp_path / "corpus", train={"smiles": ALKANES[:4]}, shards=1)
+    pq.write_table(pa.table({"smiles": ALKANES[:4]}), tmp_path / "secret.parquet")
+    manifest = tmp_path / "corpus" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["splits"]["train"]["shards"][0]["file"] = name
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(CorpusError, match="does not list the corpus's files"):
+        open_prepared(path)
