@@ -19,7 +19,7 @@ import typer
 
 from rtrl_chem import __version__
 from rtrl_chem.config import Config, json_schema, load_config
-from rtrl_chem.errors import ConfigError, RtrlError
+from rtrl_chem.errors import ConfigError, Interrupted, RtrlError
 from rtrl_chem.preflight import look_up
 from rtrl_chem.tasks import Direction
 
@@ -46,6 +46,10 @@ def train(
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in output_dir.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in output_dir first.")] = False,
+    allow_changed: Annotated[
+        list[str] | None,
+        typer.Option("--allow-changed", metavar="KEY", help="Resume though this is not as it was; repeatable."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON line on stdout for each step, measurement and phase.")
     ] = False,
@@ -56,13 +60,22 @@ def train(
     with _errors_on_one_line(debug):
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite: got both; give --resume to continue the run or --overwrite")
+        if allow_changed and not resume:
+            raise ConfigError("--allow-changed: is for a run that is resumed; give --resume too")
         checked = _checked(config, overrides, _processes() or 1).config
         if (problem := _lone_process()) and not quiet:
             typer.echo(f"warning: {problem}", err=True)
         from rtrl_chem.training.run import train as run
 
         with _stdout_for_events(as_json) as events:
-            run(checked, resume=resume, overwrite=overwrite, quiet=quiet, events=events)
+            run(
+                checked,
+                resume=resume,
+                overwrite=overwrite,
+                quiet=quiet,
+                allow_changed=allow_changed or (),
+                events=events,
+            )
 
 
 @app.command()
@@ -452,6 +465,9 @@ def _errors_on_one_line(debug: bool) -> Iterator[None]:
     """Turn what a user can cause into `error: ...` and an exit status; a bug keeps its traceback."""
     try:
         yield
+    except Interrupted as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_status) from None
     except RtrlError as error:
         if debug:
             traceback.print_exc()

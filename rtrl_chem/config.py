@@ -354,6 +354,11 @@ class Config(Closed):
         return self.trainer.get("max_completion_length") or DEFAULT_COMPLETION_LENGTH
 
     @property
+    def save_steps(self) -> float:
+        """After how many steps of a phase it is saved; below 1, after which share of them (transformers' own field)."""
+        return float(self.trainer.get("save_steps", 20))
+
+    @property
     def evaluation_max_new_tokens(self) -> int:
         """Longest answer in evaluation, in tokens."""
         return self.evaluation.max_new_tokens or self.max_new_tokens

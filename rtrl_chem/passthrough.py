@@ -42,8 +42,7 @@ OWNED = {
     "shuffle_dataset": "leave it out, the run orders its data by the seed",
     "dataset_kwargs": "leave it out, the run prepares its data",
     "disable_tqdm": "use the option --quiet",
-    "save_strategy": "leave it out, a run saves after every phase",
-    "save_steps": "leave it out, a run saves after every phase",
+    "save_strategy": "leave it out, a run saves every save_steps steps and after every phase",
     "save_total_limit": "leave it out, a run saves after every phase",
     "hub_token": "log in with `hf auth login`; a config is kept in the run folder, a token must not be",
 } | dict.fromkeys(
@@ -104,6 +103,7 @@ MINIMUM = {
     "steps_per_generation": 1,
     "max_completion_length": 1,
     "num_generations": 2,
+    "save_steps": 1e-6,  # below 1 it is a share of a phase
 }
 # TRL's own; a unit test compares.
 BATCH_DEFAULTS = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 8}

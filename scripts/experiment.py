@@ -59,16 +59,22 @@ class Experiment:
         return {names[0]: names for names in alike.values()}
 
     @property
+    def raw(self) -> dict[str, Any]:
+        """Its config as it is written."""
+        found: dict[str, Any] = yaml.safe_load(self.config.read_text(encoding="utf8"))
+        return found
+
+    @property
     def task(self) -> Task:
         """The task of its config."""
-        return load_task(yaml.safe_load(self.config.read_text(encoding="utf8"))["task"])
+        return load_task(self.raw["task"])
 
 
 def measure_start(experiment: Experiment, folder: Path) -> Path:
     """Measure the model that every arm starts from, in the folder that is returned."""
     out = folder / "start"
     if not all((out / direction.value / METRICS_FILE).is_file() for direction in Direction):
-        call("evaluate", str(experiment.config), "--out", str(out))
+        call("evaluate", str(experiment.config), "--model", experiment.raw["model"]["path"], "--out", str(out))
     return out
 
 

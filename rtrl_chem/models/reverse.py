@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -62,6 +63,7 @@ class ReverseModel:
         self._known: dict[tuple[str, str], Score] = {}
         self._written: dict[tuple[str, int, float], list[str]] = {}
         self._draws = 0
+        self._told = (0, 0)
 
     @property
     def scored(self) -> int:
@@ -115,6 +117,26 @@ class ReverseModel:
                 self._written[y, count, temperature] = ["" if one.truncated else one.text for one in group]
             self.seconds += time.perf_counter() - start
         return [self._written[y, count, temperature] for y in outputs]
+
+    def news(self) -> dict[str, Any]:
+        """What was scored and read back since the last call, for JSON: a killed phase is to go on with the same numbers
+        to the last bit, which others' batches would not give."""
+        scores, written = self._told
+        found = {
+            "scores": [[*pair, one.nats, one.tokens] for pair, one in islice(self._known.items(), scores, None)],
+            "written": [[*asked, texts] for asked, texts in islice(self._written.items(), written, None)],
+            "draws": self._draws,
+            "requests": self.requests,
+        }
+        self._told = (len(self._known), len(self._written))
+        return found
+
+    def put_back(self, news: dict[str, Any]) -> None:
+        """Remember what was scored and read back before."""
+        self._known |= {(x, y): Score(nats, tokens) for x, y, nats, tokens in news["scores"]}
+        self._written |= {(y, count, temperature): texts for y, count, temperature, texts in news["written"]}
+        self._draws, self.requests = news["draws"], news["requests"]
+        self._told = (len(self._known), len(self._written))
 
     def _score(self, pairs: list[tuple[str, str]]) -> list[Score]:
         back = self.direction.opposite

@@ -59,7 +59,16 @@ class Judged:
     components: dict[str, float | None]
     nats: float | None = None
     tokens: int | None = None
-    x_hat: tuple[str, ...] | None = None
+    x_hat: list[str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON, without loss."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Judged:
+        """The other way round."""
+        return cls(**content | {"direction": Direction(content["direction"]), "verdict": Verdict(content["verdict"])})
 
     @property
     def counted(self) -> bool:

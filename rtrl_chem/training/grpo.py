@@ -18,11 +18,12 @@ from rtrl_chem.training.arguments import OnPolicyArguments, PPOArguments, sample
 from rtrl_chem.training.joint import JointReward
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.ppo import RoundTripPPOTrainer, value_head_of
+from rtrl_chem.training.resumable import Keeping
 from rtrl_chem.training.rloo import RoundTripRLOOTrainer
 from rtrl_chem.training.rollouts import NEGLIGIBLE, RoundTripRollouts, deals_freely
 from rtrl_chem.training.sft import Example
 from rtrl_chem.training.supervised import SupervisedTerm
-from rtrl_chem.training.trainers import LogOf, run_trainer
+from rtrl_chem.training.trainers import run_trainer
 
 __all__ = ["RoundTripGRPOTrainer", "run_grpo"]
 
@@ -52,12 +53,40 @@ class _Samples(TrainerCallback):
         self.rows += [(state.global_step, one) for one in self.reward.drain()]
 
 
+class _Memory:
+    """What a phase has judged, and what its frozen models have said."""
+
+    def __init__(self, reward: RoundTripReward | JointReward, samples: _Samples) -> None:
+        self.samples = samples
+        self.stopwatch = reward.stopwatch
+        rewards = reward.rewards.values() if isinstance(reward, JointReward) else [reward]
+        self.reverse = {str(one.direction): one.reverse for one in rewards}
+        self._told = 0
+
+    def news(self) -> dict[str, Any]:
+        """See `resumable.Memory`."""
+        rows = [[step, one.to_json()] for step, one in self.samples.rows[self._told :]]
+        self._told = len(self.samples.rows)
+        scored = {way: one.news() for way, one in self.reverse.items()}
+        return {"samples": rows, "reverse": scored, "parts": self.stopwatch.seconds}
+
+    def put_back(self, parts: list[dict[str, Any]]) -> None:
+        """See `resumable.Memory`."""
+        for part in parts:
+            self.samples.rows += [(step, Judged.from_json(one)) for step, one in part["samples"]]
+            for way, scored in part["reverse"].items():
+                self.reverse[way].put_back(scored)
+        self.stopwatch.seconds |= parts[-1]["parts"]
+        self._told = len(self.samples.rows)
+
+
 def run_grpo(
     policy: Policy,
     reward: RoundTripReward | JointReward,
     arguments: OnPolicyArguments,
     sources: list[str],
     callbacks: list[TrainerCallback],
+    keeping: Keeping | None = None,
     targets: Sequence[str | None] | None = None,
     directions: Sequence[Direction] | None = None,
     *,
@@ -77,7 +106,7 @@ def run_grpo(
     ways = list(directions or ()) if isinstance(reward, JointReward) else [reward.direction] * len(sources)
     prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
     rows = {"prompt": prompts, "source": sources, "target": labels, "direction": [str(way) for way in ways]}
-    samples, rewards = _Samples(reward), LogOf("reward")
+    samples = _Samples(reward)
     trainer = _trainer(arguments, policy, reward)(
         policy=policy,
         reward=reward,
@@ -85,11 +114,12 @@ def run_grpo(
         supervised=_supervised(policy, arguments, sft_examples, sft_weight),
         args=arguments,
         train_dataset=Dataset.from_dict(rows),
-        callbacks=[samples, rewards, *callbacks],
+        callbacks=[samples, *callbacks],
     )
-    steps, seconds = run_trainer(trainer, policy)
-    parts = dict(reward.stopwatch.seconds)
-    return PhaseResult(steps, steps * samples_per_step(arguments), seconds, parts, *rewards.ends()), samples.rows
+    memory = _Memory(reward, samples) if keeping is not None else None
+    trained = run_trainer(trainer, policy, keeping, memory)
+    count, parts = trained.steps * samples_per_step(arguments), dict(reward.stopwatch.seconds)
+    return PhaseResult(trained.steps, count, trained.seconds, parts, *trained.ends("reward")), samples.rows
 
 
 def _trainer(

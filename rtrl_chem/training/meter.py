@@ -11,9 +11,11 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Measures from one `read` to the next, in this process. `rewards` are those of the phase, none for SFT."""
+    """Measures from one `read` to the next, in this process. `rewards` are those of the phase, none for SFT; `tokens`
+    is its sum of tokens now, None where that is not known."""
 
-    def __init__(self, rewards: Iterable[RoundTripReward] = ()) -> None:
+    def __init__(self, rewards: Iterable[RoundTripReward] = (), tokens: float | None = 0.0) -> None:
+        self._tokens = tokens
         self._rewards = list(rewards)
         self._watches = list({id(one.stopwatch): one.stopwatch for one in self._rewards}.values())
         self._since = self._totals()
@@ -24,11 +26,12 @@ class Meter:
         `time/update` (all else).
 
         With `tokens`, the phase's sum of prompt and answer tokens so far: `time/tokens_per_second`. Where the reverse
-        model was asked: `reverse_model/remembered`, the share of the questions that it had answered before.
+        model was asked: `reverse_model/remembered`, the share of the phase's questions so far that it had answered
+        before.
         """
-        now = self._totals(tokens)
+        now = self._totals()
         new = {key: value - self._since[key] for key, value in now.items()}
-        self._since = now
+        before, self._since, self._tokens = self._tokens, now, tokens
         if not steps:
             return {}
         found = {"time/step": new["seconds"] / steps}
@@ -37,23 +40,19 @@ class Meter:
             parts = {"rollout": new["rollout"], "reverse": new["reverse"], "chemistry": chemistry}
             parts["update"] = new["seconds"] - new["rollout"] - new["judging"]
             found |= {f"time/{part}": seconds / steps for part, seconds in parts.items()}
-        if tokens is not None and new["seconds"] > 0:
-            found["time/tokens_per_second"] = new["tokens"] / new["seconds"]
-        if new["requests"]:
-            found["reverse_model/remembered"] = 1 - new["scored"] / new["requests"]
+        if tokens is not None and before is not None and new["seconds"] > 0:
+            found["time/tokens_per_second"] = (tokens - before) / new["seconds"]
+        if requests := sum(one.reverse.requests for one in self._rewards):
+            found["reverse_model/remembered"] = 1 - sum(one.reverse.scored for one in self._rewards) / requests
         return found
 
-    def _totals(self, tokens: float | None = None) -> dict[str, float]:
+    def _totals(self) -> dict[str, float]:
         """What has been counted so far."""
         # The stopwatch books the reverse model's time under the terms that ask it: it is a part of `judging`.
         parts = [part for one in self._watches for part in one.seconds.items()]
-        reverse = [one.reverse for one in self._rewards]
         return {
             "seconds": time.perf_counter(),
-            "tokens": tokens or 0.0,
             "rollout": sum(seconds for part, seconds in parts if part == "rollout"),
             "judging": sum(seconds for part, seconds in parts if part != "rollout"),
-            "reverse": sum(one.seconds for one in reverse),
-            "requests": sum(one.requests for one in reverse),
-            "scored": sum(one.scored for one in reverse),
+            "reverse": sum(one.reverse.seconds for one in self._rewards),
         }

@@ -17,6 +17,7 @@ from rtrl_chem.models.shared_prompts import Scores, completion_log_probs, group_
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import RoundTripReward
 from rtrl_chem.training.joint import JointReward
+from rtrl_chem.training.resumable import Resumable
 from rtrl_chem.training.supervised import SupervisedTerm
 
 __all__ = ["NEGLIGIBLE", "RoundTripRollouts", "by_prompt", "deals_freely", "mean_kl"]
@@ -30,11 +31,7 @@ NEGLIGIBLE = 1e-3
 KL_ROWS = 8
 
 
-# For mypy, to which TRL's trainers are Any: what is inherited beside this class.
-_Trainer: Any = object
-
-
-class RoundTripRollouts(_Trainer):
+class RoundTripRollouts(Resumable):
     """To be put in front of TRL's GRPOTrainer or RLOOTrainer.
 
     TRL would tokenize rendered prompts with the tokenizer's defaults, which adds a second BOS to a chat template's.

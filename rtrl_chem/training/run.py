@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from transformers import set_seed
 
-from rtrl_chem.config import CORPUS_KEYS, Config
+from rtrl_chem.config import Config
 from rtrl_chem.data import Corpus, Pairs, Reject, write_rejects
-from rtrl_chem.data.prepared import is_prepared, open_prepared
-from rtrl_chem.errors import ResumeError
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.held_out import (
     HeldOut,
@@ -20,6 +19,7 @@ from rtrl_chem.evaluation.held_out import (
     build_validation,
     read_training_items,
 )
+from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
@@ -29,9 +29,11 @@ from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.reporting.hack_report import write_hack_report
 from rtrl_chem.tasks import Task, load_task
 from rtrl_chem.training.guards import Guard
+from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.model_card import model_card
 from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
+from rtrl_chem.training.provenance import changes, environment, fingerprints, refuse
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
 from rtrl_chem.training.trackers import note_measurement, watched
@@ -45,53 +47,93 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    allow_changed: Collection[str] = (),
     events: TextIO | None = None,
 ) -> None:
-    """Train as the config says, into `config.output_dir`; `events` gets a JSON line for everything that happens. Raises
-    the errors of `rtrl_chem.errors`, nothing else that a user could have caused."""
+    """Train as the config says, into `config.output_dir`; `allow_changed` are keys in which a run may be resumed though
+    they are not as they were (`training.provenance`). `events` gets a JSON line for everything that happens.
+
+    Raises the errors of `rtrl_chem.errors`, nothing else that a user could have caused: Interrupted when a signal has
+    ended the run, after the step and its checkpoint.
+    """
     calm_libraries()
+    interrupts = Interrupts()
+    with interrupts.noted():
+        main = processes().is_main_process
+        steps, rounds = sum(phase.steps for phase in plan(config)), config.rounds
+        display = Display(steps, rounds, visible=main and not quiet, events=events if main else None)
+        _train(config, resume, overwrite, display, allow_changed, interrupts)
+
+
+def _train(
+    config: Config,
+    resume: bool,
+    overwrite: bool,
+    display: Display,
+    allow_changed: Collection[str],
+    interrupts: Interrupts,
+) -> None:
     main = processes().is_main_process
     folder = RunFolder(Path(config.output_dir))
     if main:
-        folder.check(config, resume=resume, overwrite=overwrite)
+        folder.check(resume=resume, overwrite=overwrite)
     phases = plan(config)
-    display = Display(
-        sum(phase.steps for phase in phases), config.rounds, visible=main and not quiet, events=events if main else None
-    )
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
+    earlier = _earlier(config, folder, allow_changed) if resume else State(contents=fingerprints(config))
+    if earlier.finished and earlier.phases_done == len(phases):
+        display.say(f"the run in {folder.path} is finished already")
+        return
+    earlier.finished = False
     data = _read_data(config, task, display)
-    earlier = folder.state() if resume else State()
-    if not earlier.phases_done:
-        earlier = State(corpora=_fingerprints(config))  # nothing is kept of a run without one finished phase
-    _check_corpora(config, earlier)
     checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     if config.evaluation.guard:
         load_guard(config.evaluation.guard)  # before hours of training, not after them
     policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
     processes().wait_for_everyone()
+    run = Run(config, policy, data.items, folder, earlier, display, interrupts)
     if main:
-        folder.open(config, earlier, sum(phase.steps for phase in phases[: earlier.phases_done]))
+        _take_folder(run, phases, resume)
         write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
     with watched(config, folder, display):
-        _measure_and_train(Run(config, policy, data.items, folder, earlier, display), data, task)
+        _measure_and_train(run, data, task)
 
 
-def _fingerprints(config: Config) -> dict[str, str]:
-    """Those of the prepared corpora that the run draws from, by path."""
-    paths = [one.path for key in CORPUS_KEYS for one in config.data.corpora(key) if is_prepared(one.path)]
-    return {path: open_prepared(path).fingerprint() for path in paths}
+def _earlier(config: Config, folder: RunFolder, allow_changed: Collection[str]) -> State:
+    """How far the run in the folder has come; ResumeError where it cannot go on with this config, on these files, under
+    these versions."""
+    state = folder.state()
+    contents = fingerprints(config)
+    found = changes((folder.config(), config), (state.contents, contents), (folder.environment(), environment()))
+    phases = plan(config)
+    begun = state.phases_done > 0 or any(Run.unfinished_in(folder, phase).step for phase in phases[:1])
+    goes_on = refuse(found, allow_changed, begun)
+    if found:
+        state.contents = contents
+        state.resumed.append({"phases_done": state.phases_done, "changed": [str(one) for one in found]})
+    if not goes_on and state.phases_done < len(phases) and processes().is_main_process:
+        Run.unfinished_in(folder, phases[state.phases_done]).remove()
+    processes().wait_for_everyone()
+    return state
 
 
-def _check_corpora(config: Config, earlier: State) -> None:
-    """ResumeError if a corpus is no longer what the run began with: its order would be another."""
-    for path, fingerprint in _fingerprints(config).items():
-        if earlier.corpora.get(path) != fingerprint:
-            raise ResumeError(
-                f"--resume: {path} was prepared anew after the run was started; restore it or start a new run"
-            )
+def _take_folder(run: Run, phases: list[Phase], resume: bool) -> None:
+    """Begin a run folder, or clear one of what a kill has left there."""
+    if not resume:
+        run.folder.create(run.config, run.state)
+        return
+    done = run.state.phases_done
+    steps = sum(phase.steps for phase in phases[:done])
+    for phase in phases[:done]:
+        run.unfinished(phase).remove()
+    if done < len(phases):
+        run.unfinished(phases[done]).clear_halves()
+        steps += run.unfinished(phases[done]).step
+    run.folder.go_on(run.config, run.state, steps)
+    if steps:
+        run.display.say(f"going on after step {steps:,} of {sum(phase.steps for phase in phases):,}")
 
 
 class _Data(NamedTuple):
@@ -128,9 +170,10 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     config, folder, display = run.config, run.folder, run.display
     held_out = data.held_out
     evaluations = folder.path / "evaluation"
-    if config.evaluation.before and run.state.phases_done == 0:
+    if config.evaluation.before and run.state.phases_done == 0 and "before" not in run.state.measured:
         display.say("measuring before training, which begins after that (evaluation.before: false leaves it out)")
         _measure(run, held_out, evaluations / "before", "before training")
+        _note_measured(run, "before")
     guard = None
     if data.validation is not None:
         guard = Guard(run, data.validation, partial(_measure, run))
@@ -145,6 +188,7 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
             guard.after_stage(phase)
 
     train_rounds(run, aftermath)
+    run.interrupts.check()
     _measure(run, held_out, evaluations / "after", "after training")
     if not processes().is_main_process:
         return
@@ -172,6 +216,13 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 
+def _note_measured(run: Run, what: str) -> None:
+    """A run that is killed later need not measure this again."""
+    run.state.measured.append(what)
+    if processes().is_main_process:
+        run.folder.save_state(run.state)
+
+
 def _report_hacks(run: Run, task: Task) -> None:
     done = plan(run.config)[: run.state.phases_done]
     names = list(dict.fromkeys(phase.folder(run.folder.path).name for phase in done))
@@ -184,9 +235,16 @@ def _report_hacks(run: Run, task: Task) -> None:
 def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, float]:
     """Measure the policy. Every process generates; the main one writes and gets the values by key: "forward/rtc"."""
     values: dict[str, float] = {}
-    with progress_bar(run.display.console) as on_progress:
-        for direction, metrics in round_trip.evaluate(run.policy, run.config, held_out, out, on_progress).items():
-            values |= {f"{direction}/{name}": found.value for name, found in metrics.values.items()}
+    journal = Journal(out / f"answers-{processes().process_index}.jsonl", _journal_key(run))
+    with progress_bar(run.display.console) as show:
+
+        def on_progress(what: str, done: int, total: int) -> None:
+            show(what, done, total)
+            run.interrupts.check_alone()
+
+        found = round_trip.evaluate(run.policy, run.config, held_out, out, on_progress, journal=journal)
+        for direction, metrics in found.items():
+            values |= {f"{direction}/{name}": one.value for name, one in metrics.values.items()}
         if guard := run.config.evaluation.guard:
             for direction, own in run.policy.folders(out / GUARD).items():
                 with run.policy.along(direction) as one:
@@ -194,9 +252,17 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
                 for part, guarded in parts.items():
                     where = (own / part).relative_to(out).as_posix()
                     values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
+    journal.remove()
+    run.interrupts.check()
     run.display.say(f"measured {when}")
     note_measurement(run, out, values)
     return values
+
+
+def _journal_key(run: Run) -> str:
+    """What the answers of a measurement depend on: the weights are those of the newest checkpoint."""
+    settings = [run.config.evaluation_max_new_tokens, run.config.evaluation.max_batch_tokens]
+    return fingerprint(str(run.state.checkpoint), *map(str, [*settings, processes().num_processes]))
 
 
 def _notes(state: State) -> list[str]:

@@ -44,6 +44,7 @@ def test_the_parts_of_a_step_add_up(clock: SimpleNamespace) -> None:
         **dict.fromkeys(("time/rollout", "time/reverse", "time/chemistry"), 0.0),
         "time/update": 6.0,
         "time/tokens_per_second": 0.0,
+        "reverse_model/remembered": 0.75,
     }
 
 
@@ -54,6 +55,14 @@ def test_a_stopwatch_that_two_directions_share_counts_once(clock: SimpleNamespac
     shared.seconds["rollout"] = 4.0
     found = measured.read(1)
     assert (found["time/rollout"], found["time/update"]) == (4.0, 6.0)
+
+
+def test_the_first_tokens_of_a_resumed_phase_are_not_counted(clock: SimpleNamespace) -> None:
+    measured = meter.Meter(tokens=None)
+    clock.seconds += 10
+    assert measured.read(1, tokens=1000.0) == {"time/step": 10.0}
+    clock.seconds += 10
+    assert measured.read(1, tokens=1500.0)["time/tokens_per_second"] == 50.0
 
 
 def test_sft_has_a_time_alone(clock: SimpleNamespace) -> None:

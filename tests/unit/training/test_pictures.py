@@ -22,9 +22,7 @@ def judged(source: str, output: str) -> Judged:
 
 
 def make_reward(*samples: Judged) -> Any:
-    return SimpleNamespace(
-        latest=list(samples), direction=Direction.FORWARD, codec=SimpleNamespace(task=NAMING)
-    )
+    return SimpleNamespace(latest=list(samples), direction=Direction.FORWARD, codec=SimpleNamespace(task=NAMING))
 
 
 @pytest.fixture
