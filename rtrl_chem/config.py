@@ -135,6 +135,8 @@ class ModelConfig(Closed):
     ...}. Default: compact for a bundled model, chat where the tokenizer has a chat template, else plain."""
     trust_remote_code: bool = False
     """Run the Python code that comes with the model."""
+    use_safetensors: bool = True
+    """false: where there are no safetensors, take pickled weights (.bin). Only from those you trust."""
     attn_implementation: str | None = None
     """Attention of transformers: sdpa, flash_attention_2, eager, ..."""
     gguf_file: str | None = None
@@ -342,6 +344,8 @@ class Config(Closed):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     guards: GuardsConfig | None = None
     """Measure after every round, roll back or stop when training does harm. Without this section: off."""
+    save_merged: bool = False
+    """With LoRA: model/ holds the whole model with the adapter merged into it, instead of the adapter alone."""
     logging: LoggingConfig = Field(default_factory=LoggingConfig)
     output_dir: Text
     """The run folder."""

@@ -15,6 +15,7 @@ from typing import Any
 from rtrl_chem.errors import did_you_mean
 
 __all__ = [
+    "RUN_WIDE",
     "SAMPLING",
     "TRACKERS",
     "batch_problem",
@@ -43,8 +44,9 @@ OWNED = {
     "dataset_kwargs": "leave it out, the run prepares its data",
     "disable_tqdm": "use the option --quiet",
     "save_strategy": "leave it out, a run saves every save_steps steps and after every phase",
-    "save_total_limit": "leave it out, a run saves after every phase",
-    "hub_token": "log in with `hf auth login`; a config is kept in the run folder, a token must not be",
+    "hub_token": "set HF_TOKEN or log in with `hf auth login`; a config is kept in the run folder, a token must not be",
+    "hub_strategy": "leave it out, the model is pushed once, at the end",
+    "hub_always_push": "leave it out, the model is pushed once, at the end",
 } | dict.fromkeys(
     (
         "do_eval",
@@ -54,11 +56,19 @@ OWNED = {
         "eval_delay",
         "eval_on_start",
         "num_generations_eval",
-        "load_best_model_at_end",
-        "metric_for_best_model",
-        "greater_is_better",
     ),
     "set evaluation at the top level, it measures before and after (and every_round)",
+)
+# Fields of transformers that hold for the run as a whole: the trainers of its phases are not given them.
+RUN_WIDE = (
+    "save_total_limit",
+    "metric_for_best_model",
+    "greater_is_better",
+    "load_best_model_at_end",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_revision",
 )
 OWNED_LORA = {
     "task_type": "leave it out, it is always CAUSAL_LM",
@@ -104,6 +114,7 @@ MINIMUM = {
     "max_completion_length": 1,
     "num_generations": 2,
     "save_steps": 1e-6,  # below 1 it is a share of a phase
+    "save_total_limit": 0,
 }
 # TRL's own; a unit test compares.
 BATCH_DEFAULTS = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 8}

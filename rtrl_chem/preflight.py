@@ -20,7 +20,7 @@ from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
 from rtrl_chem.passthrough import ON_POLICY, TRACKERS, batch_problem, named_trackers
 from rtrl_chem.tasks import load_task
 
-__all__ = ["Findings", "bundled_data", "bundled_models", "look_up", "model_problem", "trackers_of"]
+__all__ = ["Findings", "bundled_data", "bundled_models", "is_hub_id", "look_up", "model_problem", "trackers_of"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
@@ -182,6 +182,12 @@ def _referee_problem(model: ModelConfig | None) -> str | None:
         there = find_spec("py2opsin") is not None and shutil.which("java") is not None
         return None if there else "rewards.referee: OPSIN needs Java and py2opsin; install Java and `rtrl-chem[opsin]`"
     return model_problem(model.path, model.gguf_file, "rewards.referee.model")
+
+
+def is_hub_id(given: str) -> bool:
+    """Whether it names something on the Hub, and nothing here."""
+    path = Path(given).expanduser()
+    return not path.exists() and _may_be_on_hub(given, path)
 
 
 def trackers_of(config: Config) -> list[str]:

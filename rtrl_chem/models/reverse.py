@@ -62,7 +62,6 @@ class ReverseModel:
         self.seconds = 0.0
         self._known: dict[tuple[str, str], Score] = {}
         self._written: dict[tuple[str, int, float], list[str]] = {}
-        self._draws = 0
         self._told = (0, 0)
 
     @property
@@ -99,7 +98,6 @@ class ReverseModel:
         fresh = [y for y in dict.fromkeys(outputs) if (y, count, temperature) not in self._written]
         if fresh:
             start = time.perf_counter()
-            self._draws += 1
             with self.snapshot.active() as model:
                 groups = generate(
                     model,
@@ -110,7 +108,7 @@ class ReverseModel:
                     max_batch_tokens=self.max_batch_tokens,
                     num_samples=count,
                     temperature=temperature,
-                    seed=self.seed + self._draws,
+                    seed=self.seed,
                     alone=True,
                 )
             for y, group in zip(fresh, groups, strict=True):
@@ -125,7 +123,6 @@ class ReverseModel:
         found = {
             "scores": [[*pair, one.nats, one.tokens] for pair, one in islice(self._known.items(), scores, None)],
             "written": [[*asked, texts] for asked, texts in islice(self._written.items(), written, None)],
-            "draws": self._draws,
             "requests": self.requests,
         }
         self._told = (len(self._known), len(self._written))
@@ -135,7 +132,7 @@ class ReverseModel:
         """Remember what was scored and read back before."""
         self._known |= {(x, y): Score(nats, tokens) for x, y, nats, tokens in news["scores"]}
         self._written |= {(y, count, temperature): texts for y, count, temperature, texts in news["written"]}
-        self._draws, self.requests = news["draws"], news["requests"]
+        self.requests = news["requests"]
         self._told = (len(self._known), len(self._written))
 
     def _score(self, pairs: list[tuple[str, str]]) -> list[Score]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
 from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.rewards.registry import WeightedTerm, build_terms
+from rtrl_chem.rewards.share import judge_by_source
 from rtrl_chem.rewards.terms import Batch, Term
 from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
@@ -98,6 +100,11 @@ class RoundTripReward:
         self.latest: list[Judged] = []  # the samples judged last for the trainer
         self._undrained: list[Judged] = []
 
+    def whole(self) -> AbstractContextManager[None]:
+        """The reverse model with all its weights; to be entered by every process where they are cut up."""
+        entered: AbstractContextManager[None] = self.reverse.snapshot.whole()
+        return entered
+
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call."""
         judged, self._undrained = self._undrained, []
@@ -170,17 +177,18 @@ class RoundTripReward:
         source: list[str],
         target: list[str | None] | None = None,
         **trl: Any,
-    ) -> list[float]:
-        """TRL's interface: one reward per completion; components and verdicts go to TRL's log."""
+    ) -> list[float | None]:
+        """TRL's interface: one reward per completion, None where no term has a word on the source (a 0 would say that
+        the answer is bad); components and verdicts of all processes go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
-        judged = self.judge(source, answers, target)
-        self.latest = judged
-        self._undrained += judged
+        mine, everyones = judge_by_source(self.judge, source, answers, target or [None] * len(source))
+        self.latest = mine
+        self._undrained += mine
         log_metric = trl.get("log_metric")
         if log_metric:
-            for name, value in (summary(judged) | self._degenerate(judged)).items():
+            for name, value in (summary(everyones) | self._degenerate(everyones)).items():
                 log_metric(name, value)
-        return [one.reward for one in judged]
+        return [one.reward if one.counted else None for one in mine]
 
 
 def _values(term: Term, samples: Batch, batch: Batch, passed: list[int]) -> Column:

@@ -13,6 +13,7 @@ from trl import GRPOConfig, RLOOConfig, SFTConfig
 from rtrl_chem.config import Config, PPOOptions
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.models.processes import processes
+from rtrl_chem.passthrough import RUN_WIDE
 from rtrl_chem.training.phase import Phase
 
 __all__ = [
@@ -110,9 +111,10 @@ def _build(kind: type[Arguments], ours: dict[str, Any], given: dict[str, Any], f
     if not on_gpu:
         # Without `use_cpu` transformers takes each of several CPU processes for the only one.
         common |= {"dataloader_pin_memory": False, "use_cpu": True}
+    own = {name: value for name, value in given.items() if name not in RUN_WIDE}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            return kind(**(common | ours | given | fixed))
+            return kind(**(common | ours | own | fixed))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None

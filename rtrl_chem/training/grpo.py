@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer, RLOOConfig
 
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
@@ -35,10 +36,9 @@ class RoundTripGRPOTrainer(RoundTripRollouts, GRPOTrainer):
         return deals_freely(self)
 
     def _least_advantage(self, batches: list[dict[str, Any]]) -> float:
-        # A sample without advantage has no gradient, and the loss is no mean over samples. Of several processes TRL
-        # asks for equally many samples: there they all stay.
+        # A sample without advantage has no gradient, and the loss is no mean over samples.
         alone = self.beta == 0.0 and not self._entropy_bonus_enabled and not self.aux_loss_enabled
-        droppable = alone and self.loss_type in ("dapo", "cispo", "vespo") and self.accelerator.num_processes == 1
+        droppable = alone and self.loss_type in ("dapo", "cispo", "vespo")
         return NEGLIGIBLE if droppable else 0.0
 
 
@@ -107,17 +107,19 @@ def run_grpo(
     prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
     rows = {"prompt": prompts, "source": sources, "target": labels, "direction": [str(way) for way in ways]}
     samples = _Samples(reward)
-    trainer = _trainer(arguments, policy, reward)(
-        policy=policy,
-        reward=reward,
-        start=start,
-        supervised=_supervised(policy, arguments, sft_examples, sft_weight),
-        args=arguments,
-        train_dataset=Dataset.from_dict(rows),
-        callbacks=[samples, *callbacks],
-    )
-    memory = _Memory(reward, samples) if keeping is not None else None
-    trained = run_trainer(trainer, policy, keeping, memory)
+    with trained_apart(policy.model) as model:
+        one = Policy(model, policy.codec, policy.value_heads)
+        trainer = _trainer(arguments, one, reward)(
+            policy=one,
+            reward=reward,
+            start=start,
+            supervised=_supervised(one, arguments, sft_examples, sft_weight),
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows),
+            callbacks=[samples, *callbacks],
+        )
+        memory = _Memory(reward, samples) if keeping is not None else None
+        trained = run_trainer(trainer, one, keeping, memory)
     count, parts = trained.steps * samples_per_step(arguments), dict(reward.stopwatch.seconds)
     return PhaseResult(trained.steps, count, trained.seconds, parts, *trained.ends("reward")), samples.rows
 

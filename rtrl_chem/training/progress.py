@@ -11,11 +11,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.live import Live
 from transformers import TrainerCallback
 
 from rtrl_chem.rewards.compose import RoundTripReward
+from rtrl_chem.terminal import Console
 from rtrl_chem.training.meter import Meter
 from rtrl_chem.training.panel import Panel
 from rtrl_chem.training.phase import Kind, Phase

@@ -19,10 +19,11 @@ from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
-from rtrl_chem.training.checkpoints import drop_checkpoint, save_checkpoint
+from rtrl_chem.training.checkpoints import save_checkpoint
 from rtrl_chem.training.grpo import run_grpo
 from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.joint import JointReward, dealt_out
+from rtrl_chem.training.keep import checkpoint_after, tidy
 from rtrl_chem.training.phase import Kind, Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.resumable import Keeping
@@ -288,8 +289,7 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
     """Write the phase's samples and checkpoint, then say in state.json that it is done: in this order."""
     everyone = sorted(gather_object(samples), key=lambda row: row[0])
     folder = phase.folder(run.folder.path)
-    checkpoint = folder / f"checkpoint-{phase.first_step + phase.steps}"
-    earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
+    run.state.checkpoint = checkpoint_after(phase)
     run.state.phases_done = phase.index + 1
     named: dict[str, Any] = {
         "round": phase.round,
@@ -302,11 +302,10 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
     if processes().is_main_process:
         if everyone:
             write_completions(folder / "completions.parquet", everyone)
-        save_checkpoint(run.policy, checkpoint)
+        save_checkpoint(run.policy, run.folder.path / run.state.checkpoint)
         run.folder.save_state(run.state)
         run.unfinished(phase).remove()
-        if earlier and earlier != run.state.good:
-            drop_checkpoint(run.folder.path / earlier)
+        tidy(run)
     processes().wait_for_everyone()
     change = ""
     if result.reward_first is not None and result.reward_last is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
@@ -23,14 +24,16 @@ from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
-from rtrl_chem.evaluation.summary import GUARD, summarise, table
-from rtrl_chem.models.policy import load_policy, save_policy
+from rtrl_chem.evaluation.summary import GUARD, Summary, summarise, table
+from rtrl_chem.models.policy import load_policy
 from rtrl_chem.models.processes import calm_libraries, processes
-from rtrl_chem.reporting.hack_report import write_hack_report
+from rtrl_chem.reporting.hack_report import HackReport, write_hack_report
 from rtrl_chem.tasks import Task, load_task
+from rtrl_chem.training.export import export_model, push_model
 from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.interrupts import Interrupts
-from rtrl_chem.training.model_card import model_card
+from rtrl_chem.training.keep import load_best
+from rtrl_chem.training.model_card import Facts, ReadFile, model_card
 from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.provenance import changes, environment, fingerprints, refuse
@@ -47,30 +50,30 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
-    allow_changed: Collection[str] = (),
     events: TextIO | None = None,
+    allow_changed: Collection[str] = (),
 ) -> None:
-    """Train as the config says, into `config.output_dir`; `allow_changed` are keys in which a run may be resumed though
-    they are not as they were (`training.provenance`). `events` gets a JSON line for everything that happens.
+    """Train as the config says, into `config.output_dir`; `events` gets a JSON line for everything that happens, and
+    `allow_changed` are keys in which a run may be resumed though they are not as they were (`training.provenance`).
 
     Raises the errors of `rtrl_chem.errors`, nothing else that a user could have caused: Interrupted when a signal has
     ended the run, after the step and its checkpoint.
     """
     calm_libraries()
+    main = processes().is_main_process
+    steps = sum(phase.steps for phase in plan(config))
+    display = Display(steps, config.rounds, visible=main and not quiet, events=events if main else None)
     interrupts = Interrupts()
     with interrupts.noted():
-        main = processes().is_main_process
-        steps, rounds = sum(phase.steps for phase in plan(config)), config.rounds
-        display = Display(steps, rounds, visible=main and not quiet, events=events if main else None)
-        _train(config, resume, overwrite, display, allow_changed, interrupts)
+        _train(config, resume, overwrite, allow_changed, display, interrupts)
 
 
 def _train(
     config: Config,
     resume: bool,
     overwrite: bool,
-    display: Display,
     allow_changed: Collection[str],
+    display: Display,
     interrupts: Interrupts,
 ) -> None:
     main = processes().is_main_process
@@ -138,21 +141,25 @@ def _take_folder(run: Run, phases: list[Phase], resume: bool) -> None:
 
 
 class _Data(NamedTuple):
-    """Items to train on, those of the final table, those on which the guards decide, and the rows set aside."""
+    """Items to train on, those of the final table, those on which the guards decide, the rows set aside, and the files
+    that they are from."""
 
     items: TrainingItems
     held_out: HeldOut
     validation: HeldOut | None
     rejects: list[Reject]
+    read: list[ReadFile]
 
 
 def _read_data(config: Config, task: Task, display: Display) -> _Data:
     """Everything a run reads, with a line for the log about each file."""
     rejects: list[Reject] = []
+    read: list[ReadFile] = []
 
     def on_read(found: Corpus | Pairs) -> None:
         display.say(found.summary())
         rejects.extend(found.rejects)
+        read.append(ReadFile.of(found))
 
     with display.working("reading data"):
         held_out, items = build_held_out(config, task, read_training_items(config, task, on_read))
@@ -164,7 +171,7 @@ def _read_data(config: Config, task: Task, display: Display) -> _Data:
         display.say(f"held out for the guards: {validation.origin}")
     if items.excluded:
         display.say(f"left out of training because they are held out: {items.excluded:,}")
-    return _Data(items, held_out, validation, rejects)
+    return _Data(items, held_out, validation, rejects, read)
 
 
 def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
@@ -190,10 +197,11 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
 
     train_rounds(run, aftermath)
     run.interrupts.check()
+    load_best(run)
     _measure(run, held_out, evaluations / "after", "after training")
     if not processes().is_main_process:
         return
-    save_policy(run.policy, folder.path / "model")
+    export_model(run.policy, config, folder.path / "model")
     run.state.finished = True
     folder.save_state(run.state)
     summary = None
@@ -208,11 +216,14 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
             seed=config.seed,
         )
         display.console.print(table(summary))
-    (folder.path / "model" / "README.md").write_text(model_card(config, summary, _notes(run.state)), encoding="utf8")
-    _report_hacks(run, task)
+    hacks = _report_hacks(run, task)
+    card = model_card(_facts(run, data, task, summary, hacks))
+    (folder.path / "model" / "README.md").write_text(card, encoding="utf8")
     display.say(_time_shares(run.state))
     for note in _notes(run.state):
         display.say(note)
+    if config.trainer.get("push_to_hub"):
+        display.say(push_model(folder.path / "model", config))
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
@@ -224,13 +235,36 @@ def _note_measured(run: Run, what: str) -> None:
         run.folder.save_state(run.state)
 
 
-def _report_hacks(run: Run, task: Task) -> None:
+def _facts(run: Run, data: _Data, task: Task, summary: Summary | None, hacks: HackReport | None) -> Facts:
+    """What the model's card tells."""
+    held_out = [f"held out for the results below: {data.held_out.origin}"]
+    if data.validation is not None:
+        held_out.append(f"held out for the guards: {data.validation.origin}")
+    if data.items.excluded:
+        held_out.append(f"left out of training because they are held out: {data.items.excluded:,}")
+    examples = {way: data.held_out.along(way)[0].source for way in data.held_out.directions}
+    return Facts(
+        run.config,
+        task,
+        run.state,
+        json.loads((run.folder.path / "environment.json").read_text(encoding="utf8")),
+        data.read,
+        held_out,
+        {way: run.policy.codec_along(way).prompt(way, source) for way, source in examples.items()},
+        summary,
+        hacks,
+        _notes(run.state),
+    )
+
+
+def _report_hacks(run: Run, task: Task) -> HackReport | None:
     done = plan(run.config)[: run.state.phases_done]
     names = list(dict.fromkeys(phase.folder(run.folder.path).name for phase in done))
     report = write_hack_report(run.folder.path, names, task, opsin_referee(run.config.evaluation.referee))
     if report is not None:
         n = len(report.suspects)
         run.display.say(f"hack_report.md: verdicts over time, and the {n} most rewarded outputs that look suspicious")
+    return report
 
 
 def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, float]:

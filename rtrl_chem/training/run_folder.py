@@ -33,8 +33,9 @@ class State:
     of the files it was started with, by the config's keys.
 
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
-    `good` is the checkpoint that they go back to, `stopped` why they ended the run. `measured` are the measurements
-    that are done, `resumed` what was allowed to be other than before, each time, and after how many phases.
+    `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
+    value so far of the metric that the config names. `measured` are the measurements that are done, `resumed` what was
+    allowed to be other than before, each time, and after how many phases.
     """
 
     phases_done: int = 0
@@ -48,6 +49,7 @@ class State:
     stopped: str | None = None
     measured: list[str] = field(default_factory=list)
     resumed: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
 
 
 class Watcher(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,10 +17,12 @@ from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from rtrl_chem.models.codec import Codec
+from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.processes import in_shares
 from rtrl_chem.models.reverse import span_log_probs
+from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import PhaseResult
@@ -95,15 +98,17 @@ def run_sft(
     if not examples:
         return PhaseResult(0, 0, 0.0, {}, None, None)
     rows = encode(policy.codec, examples)
-    trainer = RoundTripSFTTrainer(
-        policy=policy,
-        rows=rows,
-        args=arguments,
-        train_dataset=Dataset.from_dict(rows),
-        data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
-        callbacks=callbacks,
-    )
-    trained = run_trainer(trainer, policy, keeping)
+    with trained_apart(policy.model) as model:
+        one = Policy(model, policy.codec)
+        trainer = RoundTripSFTTrainer(
+            policy=one,
+            rows=rows,
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows),
+            data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
+            callbacks=callbacks,
+        )
+        trained = run_trainer(trainer, one, keeping)
     size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     first, last = (None if loss is None else -loss for loss in trained.ends("loss"))
     return PhaseResult(trained.steps, trained.steps * size, trained.seconds, {}, first, last)
@@ -122,9 +127,16 @@ def best_of(
     start = time.perf_counter()
     answers = generate(policy.model, policy.codec, reward.direction, sources, seed=seed, **generation)
     reward.stopwatch.add("rollout", start)
-    flat = [(i, answer) for i, group in enumerate(answers) for answer in group]
     labels = targets if targets is not None else [None] * len(sources)
-    judged = reward.judge([sources[i] for i, _ in flat], [answer for _, answer in flat], [labels[i] for i, _ in flat])
+
+    def judge(groups: list[tuple[str, list[Answer], str | None]]) -> list[list[Judged]]:
+        flat = [(x, answer, label) for x, group, label in groups for answer in group]
+        found = iter(reward.judge([x for x, _, _ in flat], [y for _, y, _ in flat], [label for _, _, label in flat]))
+        return [list(islice(found, len(group))) for _, group, _ in groups]
+
+    # Scores that differ in the last bit would give processes other examples to learn, and other numbers of them.
+    groups = in_shares(list(zip(sources, answers, labels, strict=True)), judge)
+    judged = [one for group in groups for one in group]
     best: dict[str, Judged] = {}
     for one in judged:
         usable = one.verdict in reward.passing and one.counted

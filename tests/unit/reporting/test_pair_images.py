@@ -46,7 +46,7 @@ def test_molecules_are_drawn_and_the_rest_is_written() -> None:
         pytest.param("*", id="a dummy atom"),
         pytest.param("[2H]", id="hydrogen alone"),
         pytest.param("CCO.O>>CC=O", id="a reaction"),
-        pytest.param("\u03b1\x00\x1b[31m\ud800\u202e\U0001d6fc <b>\n" * 30, id="control and foreign characters"),
+        pytest.param("α\x00\x1b[31m\ud800\u202e𝛼 <b>\n" * 30, id="control and foreign characters"),  # noqa: RUF001
     ],
 )
 @pytest.mark.parametrize("structure", [True, False], ids=["structure", "text"])
