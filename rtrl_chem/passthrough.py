@@ -61,6 +61,7 @@ OWNED = {
 )
 # Fields of transformers that hold for the run as a whole: the trainers of its phases are not given them.
 RUN_WIDE = (
+    "auto_find_batch_size",
     "save_total_limit",
     "metric_for_best_model",
     "greater_is_better",

@@ -146,13 +146,13 @@ class StepLog(TrainerCallback):
         self.pictures = Pictures(folder, rewards, draw_every if write else 0, display.warn)
         self._rewards = rewards
         self._meter: Meter | None = None
-        self._logged_at = 0
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the trainer before every optimizer step. Only now a phase that is resumed knows what it had."""
+        """Called by the trainer before every optimizer step. At the first one a phase that goes on knows again what it
+        knew."""
         if self._meter is None:
-            self._meter = Meter(self._rewards, None if state.global_step else 0.0)
-            self._logged_at = state.global_step
+            known = 0.0 if state.global_step == 0 else None
+            self._meter, self._logged_at = Meter(self._rewards, known), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Called by the trainer with everything it logs."""
@@ -161,8 +161,8 @@ class StepLog(TrainerCallback):
         where = {"step": self.phase.first_step + state.global_step, "round": self.phase.round}
         which = {"direction": self.phase.way, "phase": str(self.phase.kind)}
         numbers = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
-        steps, tokens = state.global_step - self._logged_at, logs.get("num_tokens")
-        measured = self._meter.read(steps, tokens) if self._meter is not None else {}
+        assert self._meter is not None
+        measured = self._meter.read(state.global_step - self._logged_at, logs.get("num_tokens"))
         self._logged_at = state.global_step
         self.folder.append_metrics(where | which | numbers | measured)
 

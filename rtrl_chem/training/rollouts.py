@@ -113,16 +113,18 @@ class RoundTripRollouts(Resumable):
         return batch
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            with self._decoding(len(prompt_ids)):
-                return super()._generate_single_turn(prompt_ids, *args, **kwargs)
-        finally:
-            self.round_trip.stopwatch.add("rollout", start)
+        start, self.doing = time.perf_counter(), "rollout"
+        with self._decoding(len(prompt_ids)):
+            found = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        self.round_trip.stopwatch.add("rollout", start)
+        self.doing = "update"
+        return found
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self.doing = "scoring"
         with self.round_trip.whole() if self._sharded else nullcontext():  # who has nothing to score must gather too
             found: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        self.doing = "update"
         return found
 
     def _get_per_token_logps_and_entropies(
