@@ -112,6 +112,7 @@ def _train(
     phases = plan(config)
     if earlier.finished and earlier.phases_done == len(phases):
         display.say(f"the run in {folder.path} is finished already")
+        display.emit("done", run=str(folder.path), summary=None)
         return
     earlier.finished = False
     data = _read_data(config, task, display)

@@ -54,6 +54,8 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "not a field of TRL's RLOOConfig, which algorithm: rl",
     ),
     ("a field of RLOO in grpo", "grpo", {"normalize_advantages": True}, "not a field of TRL's GRPOConfig"),
+    ("a misspelt tracker", "sft", {"report_to": "wanbd"}, "trainer.report_to: got 'wanbd'; did you mean 'wandb'?"),
+    ("one of several", "grpo", {"report_to": ["tensorboard", "azure_ml"]}, "got 'azure_ml'; choose from 'tensorboard'"),
     ("a misspelt loss", "grpo", {"loss_type": "dr-grpo"}, "trainer.loss_type: got 'dr-grpo'; did you mean 'dr_grpo'?"),
     ("misspelt scaling", "grpo", {"scale_rewards": "batches"}, "got 'batches'; did you mean 'batch'?"),
     ("misspelt in rloo", "rloo", {"normalise_advantages": True}, "did you mean 'normalize_advantages'?"),
