@@ -220,7 +220,7 @@ def build(shape: Shape, way: str) -> Policy:
 def run_steps(policy: Policy, load: Load, steps: int) -> tuple[PhaseResult, list[dict[str, Any]], RealAnswers]:
     """A phase of so many steps, what it logged, and the reward that judged it."""
     config, way = _config(load, steps), Direction.FORWARD
-    pairs = read_pairs("bundled:naming/test", policy.codec.task).items
+    pairs = list(read_pairs("bundled:naming/test", policy.codec.task))
     judge = policy.judge(way)
     reverse = ReverseModel(judge.snapshot, judge.codec, way, config.evaluation.max_batch_tokens, load.tokens)
     reward = RealAnswers(policy.codec, way, reverse, config.rewards)

@@ -23,7 +23,7 @@ def test_the_work_of_each_part() -> None:
 
 def test_a_row_of_the_table() -> None:
     cells = gpu_check._row(FOUND, "0.5B", "full", 1e9).strip("| ").split(" | ")
-    assert cells == "0.5B,full,0.00B,4.00,25%,12%,12%,50%,100,100,3.2,37.5%,60.0%".split(",")
+    assert cells == ["0.5B", "full", "0.00B", "4.00", "25%", "12%", "12%", "50%", "100", "100", "3.2", "37.5%", "60.0%"]
     assert "out of memory" in gpu_check._row(None, "8B", "full", 1e9)
     heads = [line.count("|") for line in gpu_check._header()]
     assert {*heads, *(gpu_check._row(one, "0.5B", "full", None).count("|") for one in (FOUND, None))} == {heads[0]}
