@@ -18,7 +18,8 @@ __all__ = ["JointReward", "dealt_out"]
 
 class JointReward:
     """The callable TRL asks for rewards where the rows of a batch go different ways; the data set has a `direction`
-    column. What is logged is the mean over the rows, and the mean of each direction under its name."""
+    column. What is logged is the mean over the rows of the directions that log it, and the mean of each direction under
+    its name."""
 
     __name__ = "round_trip"
 
@@ -47,7 +48,8 @@ class JointReward:
         columns = {"completion_ids": completion_ids, "source": source, "direction": direction}
         others = {key: value for key, value in trl.items() if key not in _SINKS}
         log_metric: Callable[[str, float], None] | None = trl.get("log_metric")
-        logged: dict[str, float] = defaultdict(float)
+        logged: dict[str, float] = {}
+        summed: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         found: list[float | None] = [None] * len(source)
         everyones = direction if processes().num_processes == 1 else gather_object(direction)
         for way, reward in self.rewards.items():
@@ -59,9 +61,10 @@ class JointReward:
                 found[i] = value
             for name, value in own.items():
                 logged[f"{way}/{name}"] = value
-                logged[name] += value * share
+                summed[name][0] += value * share
+                summed[name][1] += share
         if log_metric:
-            for name, value in logged.items():
+            for name, value in (logged | {name: total / n for name, (total, n) in summed.items()}).items():
                 log_metric(name, value)
         return found
 

@@ -100,7 +100,7 @@ class RoundTripRollouts(Resumable):
         buffered = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
         fresh = self._buffered_inputs is not None and self._buffered_inputs is not buffered
-        if fresh and self._may_deal():
+        if fresh and self._may_deal() and self._rollouts_fit_steps:
             least, window = self._least_advantage(self._buffered_inputs), self.args.gradient_accumulation_steps
             self._buffered_inputs = by_prompt(in_order(self._buffered_inputs, window), window, least, self._everyones)
             inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
@@ -113,16 +113,18 @@ class RoundTripRollouts(Resumable):
         return batch
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            with self._decoding(len(prompt_ids)):
-                return super()._generate_single_turn(prompt_ids, *args, **kwargs)
-        finally:
-            self.round_trip.stopwatch.add("rollout", start)
+        start, self.doing = time.perf_counter(), "rollout"
+        with self._decoding(len(prompt_ids)):
+            found = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        self.round_trip.stopwatch.add("rollout", start)
+        self.doing = "update"
+        return found
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self.doing = "scoring"
         with self.round_trip.whole() if self._sharded else nullcontext():  # who has nothing to score must gather too
             found: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        self.doing = "update"
         return found
 
     def _get_per_token_logps_and_entropies(
@@ -147,6 +149,12 @@ class RoundTripRollouts(Resumable):
         return loss
 
     # ---- parts ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _rollouts_fit_steps(self) -> bool:
+        """Whether no optimizer step takes a part of one rollout and a part of the next beside another whole step."""
+        micro, rollout = self.args.gradient_accumulation_steps, self.args.steps_per_generation
+        return rollout % micro == 0 or micro % rollout == 0
 
     @property
     def _sharded(self) -> bool:
@@ -252,7 +260,8 @@ class RoundTripRollouts(Resumable):
         callee = model if self._sharded else self.accelerator.unwrap_model(model)
         number = (self._step % micro) * world + self.accelerator.process_index
         with self.accelerator.autocast():
-            nats = term.share(callee, self.state.global_step, number, micro * world)  # of the step's mean
+            # Of the step's mean.
+            nats = term.share(callee, self.state.global_step, number, micro * world, always_call=self._sharded)
         logged = self.accelerator.reduce(nats.detach(), reduction="sum").item()
         self._metrics["train"]["sft_loss"].append(logged * micro)  # TRL logs the mean over micro-batches
         # Processes are averaged, and micro-batches too where transformers does that.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -19,10 +19,11 @@ from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.arguments import grpo_arguments, samples_per_step, sft_arguments, sources_per_phase
-from rtrl_chem.training.checkpoints import drop_checkpoint, save_checkpoint
+from rtrl_chem.training.checkpoints import save_checkpoint
 from rtrl_chem.training.grpo import run_grpo
 from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.joint import JointReward, dealt_out
+from rtrl_chem.training.keep import checkpoint_after, tidy
 from rtrl_chem.training.phase import Kind, Phase, PhaseResult, plan
 from rtrl_chem.training.progress import Display, StepLog
 from rtrl_chem.training.resumable import Keeping
@@ -135,7 +136,7 @@ def _grpo(run: Run, phase: Phase, policy: Policy, rewards: Rewards) -> tuple[Pha
         reward,
         arguments,
         list(sources),
-        [_log(run, phase)],
+        [_log(run, phase, rewards)],
         run.keeping(phase),
         targets,
         ways,
@@ -278,16 +279,17 @@ def _sources(run: Run, phase: Phase, count: int, reward: RoundTripReward) -> Sou
     return found
 
 
-def _log(run: Run, phase: Phase) -> StepLog:
-    return StepLog(phase, run.folder, run.display, write=processes().is_main_process)
+def _log(run: Run, phase: Phase, rewards: Mapping[Direction, RoundTripReward] | None = None) -> StepLog:
+    main, every = processes().is_main_process, run.config.logging.draw_every
+    judges = list((rewards or {}).values())
+    return StepLog(phase, run.folder, run.display, write=main, rewards=judges, draw_every=every)
 
 
 def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> None:
     """Write the phase's samples and checkpoint, then say in state.json that it is done: in this order."""
     everyone = sorted(gather_object(samples), key=lambda row: row[0])
     folder = phase.folder(run.folder.path)
-    checkpoint = folder / f"checkpoint-{phase.first_step + phase.steps}"
-    earlier, run.state.checkpoint = run.state.checkpoint, str(checkpoint.relative_to(run.folder.path))
+    run.state.checkpoint = checkpoint_after(phase)
     run.state.phases_done = phase.index + 1
     named: dict[str, Any] = {
         "round": phase.round,
@@ -300,11 +302,10 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
     if processes().is_main_process:
         if everyone:
             write_completions(folder / "completions.parquet", everyone)
-        save_checkpoint(run.policy, checkpoint)
+        save_checkpoint(run.policy, run.folder.path / run.state.checkpoint)
         run.folder.save_state(run.state)
         run.unfinished(phase).remove()
-        if earlier and earlier != run.state.good:
-            drop_checkpoint(run.folder.path / earlier)
+        tidy(run)
     processes().wait_for_everyone()
     change = ""
     if result.reward_first is not None and result.reward_last is not None:
@@ -313,6 +314,7 @@ def _finish(run: Run, phase: Phase, result: PhaseResult, samples: Samples) -> No
         else:
             change = f", loss {-result.reward_first:.3f} -> {-result.reward_last:.3f}"
     run.display.say(f"  {result.steps} steps in {result.seconds:.0f} s{change}")
+    run.display.emit("phase", step=phase.first_step + phase.steps, **run.state.phases[-1])
 
 
 def _degenerate(run: Run, phase: Phase, samples: list[Judged]) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +22,7 @@ from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
 
-__all__ = ["RunFolder", "State", "write_completions", "write_table"]
+__all__ = ["RunFolder", "State", "Watcher", "write_completions", "write_table"]
 
 CONFIG, STATE, METRICS, ENVIRONMENT = "config.yaml", "state.json", "metrics.jsonl", "environment.json"
 
@@ -33,8 +33,9 @@ class State:
     of the files it was started with, by the config's keys.
 
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
-    `good` is the checkpoint that they go back to, `stopped` why they ended the run. `measured` are the measurements
-    that are done, `resumed` what was allowed to be other than before, each time, and after how many phases.
+    `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
+    value so far of the metric that the config names. `measured` are the measurements that are done, `resumed` what was
+    allowed to be other than before, each time, and after how many phases.
     """
 
     phases_done: int = 0
@@ -48,6 +49,15 @@ class State:
     stopped: str | None = None
     measured: list[str] = field(default_factory=list)
     resumed: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+
+
+class Watcher(Protocol):
+    """Whoever shows or passes on what a run writes: each line of metrics.jsonl, each image (a PNG)."""
+
+    def row(self, row: dict[str, Any]) -> None: ...
+
+    def image(self, step: int, way: str, png: Path) -> None: ...
 
 
 class RunFolder:
@@ -55,6 +65,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.watchers: list[Watcher] = []
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Whether a run may use the folder; nothing is changed yet.
@@ -145,6 +156,8 @@ class RunFolder:
         """One line of metrics.jsonl."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(row) + "\n")
+        for watcher in self.watchers:
+            watcher.row(row)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""

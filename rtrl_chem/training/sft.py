@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,9 +17,10 @@ from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from rtrl_chem.models.codec import Codec
+from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.processes import in_shares
 from rtrl_chem.models.reverse import span_log_probs
 from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
@@ -125,9 +127,16 @@ def best_of(
     start = time.perf_counter()
     answers = generate(policy.model, policy.codec, reward.direction, sources, seed=seed, **generation)
     reward.stopwatch.add("rollout", start)
-    flat = [(i, answer) for i, group in enumerate(answers) for answer in group]
     labels = targets if targets is not None else [None] * len(sources)
-    judged = reward.judge([sources[i] for i, _ in flat], [answer for _, answer in flat], [labels[i] for i, _ in flat])
+
+    def judge(groups: list[tuple[str, list[Answer], str | None]]) -> list[list[Judged]]:
+        flat = [(x, answer, label) for x, group, label in groups for answer in group]
+        found = iter(reward.judge([x for x, _, _ in flat], [y for _, y, _ in flat], [label for _, _, label in flat]))
+        return [list(islice(found, len(group))) for _, group, _ in groups]
+
+    # Scores that differ in the last bit would give processes other examples to learn, and other numbers of them.
+    groups = in_shares(list(zip(sources, answers, labels, strict=True)), judge)
+    judged = [one for group in groups for one in group]
     best: dict[str, Judged] = {}
     for one in judged:
         usable = one.verdict in reward.passing and one.counted

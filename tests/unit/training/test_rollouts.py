@@ -202,6 +202,18 @@ def test_dealing_changes_no_update(
     assert any(sum(step) < 16 for step in sizes) is drops
 
 
+@pytest.mark.parametrize(("rollout", "dealt"), [(2, True), (4, True), (6, True), (3, False)])
+def test_samples_stay_in_their_step_where_rollouts_and_steps_end_apart(
+    make_policy: Any, run_phase: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rollout: int, dealt: bool
+) -> None:
+    """With steps of 2 micro-batches and rollouts of 3, the second rollout begins in the middle of a step."""
+    calls: list[int] = []
+    monkeypatch.setattr(rollouts, "by_prompt", lambda batches, *rest: calls.append(1) or batches)
+    sizes = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "steps_per_generation": rollout}
+    run_phase(make_policy(), judge, steps=3, **sizes)
+    assert bool(calls) is dealt
+
+
 # ---- distance from the start ----------------------------------------------------------------------------------------
 
 
