@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from rtrl_chem.closed import Closed, Count, Text
 from rtrl_chem.errors import did_you_mean
-from rtrl_chem.passthrough import RUN_WIDE, lora_problems, trainer_problems
+from rtrl_chem.passthrough import RUN_WIDE, lora_problems, quantization_problems, trainer_problems
 from rtrl_chem.tasks import Direction
 
 __all__ = [
@@ -210,6 +210,7 @@ def _arrangement_problems(raw: Mapping[Any, Any]) -> list[str]:
         problems.append("model.lora: missing; models: adapters trains a LoRA adapter for each direction")
     if models != "separate" and raw.get("reverse_model") is not None:
         problems.append(f"reverse_model: has no effect with models: {models}; set models: separate")
+    problems += quantization_problems(_section(raw, "reverse_model"), "reverse_model")
     lora = _section(raw, "reverse_model").get("lora")
     if isinstance(lora, dict):
         found = lora_problems(lora)

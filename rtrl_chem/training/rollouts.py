@@ -234,7 +234,8 @@ class RoundTripRollouts(Resumable):
         with self.start.active() as model:
             foreign = FUSED_HEAD and model is not self.accelerator.unwrap_model(self.model)
             if foreign:
-                trl.trainer.utils.add_fused_lm_head(model, temperature=self.temperature)
+                base = model.get_base_model() if hasattr(model, "get_base_model") else model
+                trl.trainer.utils.add_fused_lm_head(base, temperature=self.temperature)
             try:
                 return self._log_probs(model, batch)
             finally:

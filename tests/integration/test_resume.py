@@ -91,7 +91,7 @@ def logged_steps(run: Path) -> list[int]:
                 "synthetic": {"steps": 3, "samples": 2, "min_probability": 0.0},
                 "directions": ["reverse"],
             },
-            8,
+            11,
             id="pairs made by the policy",
         ),
         pytest.param({"models": "adapters", "model": {"lora": LORA}}, 9, id="an adapter for each direction"),
