@@ -61,6 +61,9 @@ ALCOHOL = "[OX2H1;$(O[CX4;!H0]);!$(O[CX4][!#6])"
 # Methyl or primary, and no second heteroatom on the same carbon.
 ALKYL_HALIDE_CARBON = "[CX4;H2,H3;!$(C([Cl,Br,I])[!#6])"
 ALDEHYDE_CARBON = "[CX3;H1;$(C[#6])"
+# Of an aldehyde or a ketone.
+CARBONYL_CARBON = "[CX3;$([CH1][#6]),$(C([#6])[#6])"
+ARYL_HALIDE = "[c:1][Br,I]"
 # Fluoride or chloride ortho or para to a nitro group, or in position 2 of a 1,3-diazine, or 4 of a pyrimidine.
 SNAR_CARBON = "[c;$(c1c([N+](=O)[O-])cccc1),$(c1ccc([N+](=O)[O-])cc1),$(c(n)n),$(c1ncncc1)"
 # A diene that can reach the s-cis form: open-chain with free ends, or within one five- or six-membered ring.
@@ -134,28 +137,28 @@ TEMPLATES = (
     ReactionTemplate(
         name="reductive_amination",
         source="Borch reductive amination",
-        smarts=f"[CX3;$([CH1][#6]),$(C([#6])[#6]):1]=[OX1].{AMINE}:2]>>[C:1][N:2]",
+        smarts=f"{CARBONYL_CARBON}:1]=[OX1].{AMINE}:2]>>[C:1][N:2]",
         example=("O=Cc1ccccc1.NC1CCCCC1", "c1ccc(CNC2CCCCC2)cc1"),
         clashes=("alkyne", "ketone"),
     ),
     ReactionTemplate(
         name="suzuki",
         source="Suzuki-Miyaura coupling of a boronic acid",
-        smarts="[c:1][Br,I].[c,$(C=C):2]B([OX2H1])[OX2H1]>>[c:1]-[*:2]",
+        smarts=f"{ARYL_HALIDE}.[c,$(C=C):2]B([OX2H1])[OX2H1]>>[c:1]-[*:2]",
         example=("Brc1ccncc1.OB(O)c1ccc(F)cc1", "Fc1ccc(-c2ccncc2)cc1"),
         clashes=("aryl halide",),
     ),
     ReactionTemplate(
         name="sonogashira",
         source="Sonogashira coupling",
-        smarts="[c:1][Br,I].[CX2H1:2]#[CX2:3]>>[c:1]-[C:2]#[C:3]",
+        smarts=f"{ARYL_HALIDE}.[CX2H1:2]#[CX2:3]>>[c:1]-[C:2]#[C:3]",
         example=("Ic1ccccc1.C#CCO", "OCC#Cc1ccccc1"),
         clashes=("aryl halide", "alkyne"),
     ),
     ReactionTemplate(
         name="heck",
         source="Mizoroki-Heck reaction, trans product",
-        smarts="[c:1][Br,I].[CX3H2:2]=[CX3H1:3][$(C(=O)[#6,#7,#8]),$(C#N),$(c):4]>>[c:1]/[CH1:2]=[CH1:3]/[*:4]",
+        smarts=f"{ARYL_HALIDE}.[CX3H2:2]=[CX3H1:3][$(C(=O)[#6,#7,#8]),$(C#N),$(c):4]>>[c:1]/[CH1:2]=[CH1:3]/[*:4]",
         example=("Ic1ccccc1.C=CC(=O)OC", "COC(=O)/C=C/c1ccccc1"),
         clashes=("aryl halide", "alkene"),
         tolerates=("acid", "Michael acceptor"),
@@ -163,7 +166,7 @@ TEMPLATES = (
     ReactionTemplate(
         name="buchwald_hartwig",
         source="Buchwald-Hartwig amination",
-        smarts=f"[c:1][Br,I].{AMINE}:2]>>[c:1][N:2]",
+        smarts=f"{ARYL_HALIDE}.{AMINE}:2]>>[c:1][N:2]",
         example=("Brc1ccc(C)cc1.C1COCCN1", "Cc1ccc(N2CCOCC2)cc1"),
         clashes=("aryl halide", "hydroxyl"),
     ),
@@ -177,7 +180,7 @@ TEMPLATES = (
     ReactionTemplate(
         name="grignard_addition",
         source="Grignard reaction of an organic bromide (as RMgBr) with an aldehyde or ketone",
-        smarts="[c,$([CX4;H2,H3]);!$(C(Br)[!#6]);!$(C(Br)C[!#6]):1]Br.[CX3;$([CH1][#6]),$(C([#6])[#6]):2]=[OX1:3]>>[*:1][C:2][O:3]",
+        smarts=(f"[c,$([CX4;H2,H3]);!$(C(Br)[!#6]);!$(C(Br)C[!#6]):1]Br.{CARBONYL_CARBON}:2]=[OX1:3]>>[*:1][C:2][O:3]"),
         example=("Brc1ccccc1.CC(C)=O", "CC(C)(O)c1ccccc1"),
         clashes=("acyl", "alkyne", "aryl halide", "hydroxyl", "N-H", "nitrile", "nitro", "sulfonyl"),
     ),
@@ -216,7 +219,7 @@ TEMPLATES = (
     ReactionTemplate(
         name="carbonyl_reduction",
         source="Hydride reduction of an aldehyde or ketone (sodium borohydride)",
-        smarts="[CX3;$([CH1][#6]),$(C([#6])[#6]):1]=[OX1:2]>>[C:1]-[O:2]",
+        smarts=f"{CARBONYL_CARBON}:1]=[OX1:2]>>[C:1]-[O:2]",
         example=("CC(=O)c1ccccc1", "CC(O)c1ccccc1"),
         clashes=ONE_SUBSTRATE,
     ),

@@ -321,13 +321,17 @@ def guard(where: str, rows: Iterator[Row]) -> Iterator[Row]:
             number = row.number
             yield row
     except EOFError as error:
-        raise CorpusError(f"{where} is a truncated archive (good up to row {number}): copy it again") from error
+        raise CorpusError(f"{where} is a truncated archive ({_good(number)}): copy it again") from error
     except (zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise CorpusError(f"{where} is a damaged archive (good up to row {number}): {error}") from error
+        raise CorpusError(f"{where} is a damaged archive ({_good(number)}): {error}") from error
     except OSError as error:
         if "Truncated compressed stream" in str(error):  # zstd, by way of Arrow
-            raise CorpusError(f"{where} is a truncated archive (good up to row {number}): copy it again") from error
-        raise CorpusError(f"{where} cannot be read after row {number}: {error}") from error
+            raise CorpusError(f"{where} is a truncated archive ({_good(number)}): copy it again") from error
+        raise CorpusError(f"{where} cannot be read ({_good(number)}): {error}") from error
+
+
+def _good(number: int) -> str:
+    return f"good up to row {number}" if number else "nothing of it could be read"
 
 
 # ---- line-based formats -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 
-__all__ = ["calm_libraries", "from_main", "in_shares", "processes"]
+__all__ = ["calm_libraries", "in_shares", "processes", "shared"]
 
 T = TypeVar("T")
 Found = TypeVar("Found")
@@ -25,8 +25,8 @@ def processes() -> PartialState:
     return PartialState(cpu=not torch.cuda.is_available())
 
 
-def from_main(found: T) -> T:
-    """What the main process found, in every process; every one must call this."""
+def shared(found: T) -> T:
+    """What the main process found, in every process. All must call it."""
     box = [found]
     if processes().num_processes > 1:
         broadcast_object_list(box)

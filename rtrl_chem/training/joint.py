@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from accelerate.utils import gather_object
+
+from rtrl_chem.models.processes import processes
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.tasks.base import Direction
 
@@ -25,6 +29,14 @@ class JointReward:
         for reward in self.rewards.values():
             reward.stopwatch = self.stopwatch
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """The reverse models with all their weights."""
+        with ExitStack() as entered:
+            for reward in self.rewards.values():
+                entered.enter_context(reward.whole())
+            yield
+
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call, direction by direction."""
         return [one for reward in self.rewards.values() for one in reward.drain()]
@@ -39,17 +51,18 @@ class JointReward:
         logged: dict[str, float] = {}
         summed: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         found: list[float | None] = [None] * len(source)
+        everyones = direction if processes().num_processes == 1 else gather_object(direction)
         for way, reward in self.rewards.items():
-            rows = [i for i, one in enumerate(direction) if one == way]
-            if not rows:
+            rows, share = [i for i, one in enumerate(direction) if one == way], everyones.count(way) / len(everyones)
+            if not share:  # with other processes' rows a direction is judged everywhere
                 continue
             own: dict[str, float] = {}
             for i, value in zip(rows, reward(**_rows(columns | others, rows), log_metric=own.__setitem__), strict=True):
                 found[i] = value
             for name, value in own.items():
                 logged[f"{way}/{name}"] = value
-                summed[name][0] += value * len(rows)
-                summed[name][1] += len(rows)
+                summed[name][0] += value * share
+                summed[name][1] += share
         if log_metric:
             for name, value in (logged | {name: total / n for name, (total, n) in summed.items()}).items():
                 log_metric(name, value)

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +76,9 @@ def _cleaner(job: bytes) -> Cleaner:
 def clean_chunk(cleaner: Cleaner, chunk: Chunk) -> bytes:
     """The Parquet file of a chunk."""
     rows: list[Kept | Dropped] = []
-    cells = _cells(chunk)
     with rdBase.BlockLogs(), _no_collections():
-        while block := list(islice(cells, _BLOCK)):
-            rows += cleaner.clean(block)
+        for kind, cells in _blocks(chunk):
+            rows += cleaner.clean(cells, kind)
     cleaner.close()
     counts = json.dumps(vars(_counted(rows)), sort_keys=True)
     schema = schema_of(cleaner.domain).with_metadata({_COUNTS: counts})
@@ -105,12 +103,15 @@ def read_counts(path: Path) -> Counts:
     return Counts(content.pop("rows"), **{name: Counter(values) for name, values in content.items()})
 
 
-def _cells(chunk: Chunk) -> Iterator[tuple[str, Kind, str]]:
-    position = 0
+def _blocks(chunk: Chunk) -> Iterator[tuple[Kind, list[tuple[str, str]]]]:
+    """Some hundred cells of one kind, each with what is wrong with it."""
+    begin = 0
     for span in chunk.spans:
-        for cell in chunk.cells[position : position + span.rows]:
-            yield cell, span.kind, chunk.problems.get(position, "")
-            position += 1
+        end = begin + span.rows
+        for first in range(begin, end, _BLOCK):
+            positions = range(first, min(first + _BLOCK, end))
+            yield span.kind, [(chunk.cells[i], chunk.problems.get(i, "")) for i in positions]
+        begin = end
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Nothing is remembered from row to row: `rtrl_chem.chem` keeps what it has parsed
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -25,6 +25,8 @@ from rtrl_chem.data.splits import hash_split, scaffold_split
 __all__ = ["Cleaner", "Dropped", "Job", "Kept", "columns_of"]
 
 _ATOM_MAP = re.compile(r":\d+\]")
+# Letters of a canonical SMILES other than those of hydrogen.
+_HEAVY_ATOM = re.compile("[A-GI-Za-gi-z]")
 
 
 @dataclass(frozen=True)
@@ -61,25 +63,24 @@ def columns_of(domain: str) -> tuple[str, ...]:
 
 
 class _Side(NamedTuple):
-    """A molecule, or molecules joined by dots."""
+    """A molecule, or molecules joined by dots, and what is the same for duplicates of it."""
 
     smiles: str
-    mol: Chem.Mol
+    key: str
 
 
 class _Draft(NamedTuple):
     """A cell as RDKit is to read it."""
 
     text: str
-    kind: Kind
     repaired: tuple[str, ...]
 
 
 class _Clean(NamedTuple):
-    """A row that has passed all but the benchmarks, with its molecules."""
+    """A row that has passed all but the benchmarks, with the canonical SMILES of its molecules."""
 
     kept: Kept
-    sides: tuple[_Side, ...]
+    molecules: tuple[str, ...]
 
 
 class Cleaner:
@@ -91,10 +92,15 @@ class Cleaner:
         self.index = job.index
         self.filters = _Filters(job)
         self.standardizers = _standardizers(job.settings)
+        by_smiles = job.settings.dedup in ("canonical", "none")
+        self.looks_closer = bool(self.standardizers) or not self.filters.idle or not by_smiles
 
-    def clean(self, rows: Sequence[tuple[str, Kind, str]]) -> list[Kept | Dropped]:
-        """What becomes of some hundred rows, given as (cell, its kind, why there is no cell); all at once in memory."""
-        found = self._molecules(rows) if self.domain == "molecule" else [self._reaction_or_not(*row) for row in rows]
+    def clean(self, rows: Iterable[tuple[str, str]], kind: Kind) -> list[Kept | Dropped]:
+        """What becomes of some hundred rows, given as (cell, why there is none) and what cells hold."""
+        if self.domain == "molecule":
+            found = self._molecules(rows, kind)
+        else:
+            found = [self._reaction_or_not(*row, kind) for row in rows]
         outcomes = [one.kept if isinstance(one, _Clean) else one for one in found]
         if self.index is not None:
             self._drop_benchmarks(self.index, found, outcomes)
@@ -102,12 +108,12 @@ class Cleaner:
 
     def _drop_benchmarks(self, index: Index, found: list[_Clean | Dropped], outcomes: list[Kept | Dropped]) -> None:
         owners: list[int] = []
-        sides: list[_Side] = []
+        molecules: list[str] = []
         for position, one in enumerate(found):
             if isinstance(one, _Clean):
-                owners += [position] * len(one.sides)
-                sides += one.sides
-        for number, benchmarks in index.find_all(sides).items():
+                owners += [position] * len(one.molecules)
+                molecules += one.molecules
+        for number, benchmarks in index.find_all(molecules).items():
             known = outcomes[owners[number]]
             every = {*benchmarks, *(known.benchmarks if isinstance(known, Dropped) else ())}
             outcomes[owners[number]] = Dropped(f"in benchmark {index.names[min(every)]}", tuple(sorted(every)))
@@ -118,61 +124,74 @@ class Cleaner:
 
     # ---- molecules --------------------------------------------------------------------------------------------------
 
-    def _molecules(self, rows: Sequence[tuple[str, Kind, str]]) -> list[_Clean | Dropped]:
+    def _molecules(self, rows: Iterable[tuple[str, str]], kind: Kind) -> list[_Clean | Dropped]:
         """Each step goes over all rows. Between two calls of RDKit, which leave nothing of Python in the processor's
         cache, the same steps took three times as long."""
-        drafts = [self._draft(*row) for row in rows]
-        sides = [self._written(draft) for draft in drafts]
-        return [self._finished(draft, side) for draft, side in zip(drafts, sides, strict=True)]
+        drafts = [self._draft(*row, kind) for row in rows]
+        sides = iter(self._written([draft.text for draft in drafts if isinstance(draft, _Draft)], kind))
+        as_given = kind == "text" and not self.settings.canonicalize
+        return [
+            draft if isinstance(draft, Dropped) else self._finished(draft, next(sides), as_given) for draft in drafts
+        ]
 
-    def _draft(self, cell: str, kind: Kind, problem: str) -> _Draft | Dropped:
+    def _draft(self, cell: str, problem: str, kind: Kind) -> _Draft | Dropped:
         if problem:
             return Dropped(problem)
         if kind == "mol block":
-            return _Draft(cell, kind, ())
+            return _Draft(cell, ())
         try:
             text, repaired = self._mended(cell)
         except Dropped as dropped:
             return dropped
         if problem := text_problem(text):
             return Dropped(problem)
-        return _Draft(text, kind, repaired)
+        return _Draft(text, repaired)
 
-    def _written(self, draft: _Draft | Dropped) -> _Side | Dropped:
-        """The molecule and its canonical SMILES, nothing else: see `_molecules`."""
-        if isinstance(draft, Dropped):
-            return draft
-        mol = Chem.MolFromSmiles(draft.text) if draft.kind == "text" else self._of_block(draft.text)
-        if isinstance(mol, Dropped):
-            return mol
-        if mol is None or not mol.GetNumHeavyAtoms():
-            return _unread(draft)
+    def _written(self, texts: Sequence[str], kind: Kind) -> list[_Side | str | Dropped]:
+        """The canonical SMILES, with the key where that is another, of each text.
+
+        RDKit calls RDKit here, and no molecule outlives its turn: each line of Python in between, or memory that is not
+        used again at once, costs some hundredths of the time.
+        """
+        mols: Iterator[Any] = map(Chem.MolFromSmiles if kind == "text" else self._of_block, texts)
+        sides: Iterator[_Side | str]
+        sides = map(self._looked_at, mols) if self.looks_closer else map(Chem.MolToSmiles, mols)
+        written: list[_Side | str | Dropped] = []
+        while len(written) < len(texts):
+            try:
+                for side in sides:
+                    written.append(side)
+            except Dropped as dropped:
+                written.append(dropped)
+            except (TypeError, RuntimeError):  # of what is written: None, or a molecule beyond RDKit
+                written.append(_unread(texts[len(written)], kind))
+        return written
+
+    def _looked_at(self, mol: Chem.Mol) -> _Side:
         for change in self.standardizers:
             mol = change(mol)
-        return _Side(Chem.MolToSmiles(mol), mol)
+        smiles = Chem.MolToSmiles(mol)
+        if reason := self.filters.failed(smiles, mol):
+            raise Dropped(reason)
+        return _Side(smiles, self._key(smiles, mol))
 
-    def _finished(self, draft: _Draft | Dropped, side: _Side | Dropped) -> _Clean | Dropped:
-        if isinstance(draft, Dropped):
-            return draft
+    def _finished(self, draft: _Draft, side: _Side | str | Dropped, as_given: bool) -> _Clean | Dropped:
         if isinstance(side, Dropped):
             return side
-        if reason := self.filters.failed(side):
+        smiles, key = (side, side) if isinstance(side, str) else side
+        if reason := self.filters.failed_as_text(smiles):
             return Dropped(reason)
-        as_given = draft.kind == "text" and not self.settings.canonicalize
-        shown = draft.text if as_given else side.smiles
-        return _Clean(Kept((shown,), self._key(side), self._split(side.smiles), draft.repaired), (side,))
+        shown = draft.text if as_given else smiles
+        return _Clean(Kept((shown,), key, self._split(smiles), draft.repaired), (smiles,))
 
-    def _of_block(self, block: str) -> Chem.Mol | Dropped:
-        try:
-            mol = Chem.MolFromMolBlock(block)
-        except RuntimeError:  # where RDKit finds the block broken, rather than the molecule
-            mol = None
+    def _of_block(self, block: str) -> Chem.Mol | None:
+        mol = Chem.MolFromMolBlock(block)
         if mol is None:
-            return Dropped("does not parse")
+            return None
         if mol.GetNumAtoms() > MAX_LENGTH:
-            return Dropped("too long")
+            raise Dropped("too long")
         if not self.settings.filter.wildcards and _has_query(mol):
-            return Dropped("wildcard atom or query")
+            raise Dropped("wildcard atom or query")
         if self.settings.repair.atom_maps:
             for atom in mol.GetAtoms():
                 atom.SetAtomMapNum(0)
@@ -180,7 +199,7 @@ class Cleaner:
 
     # ---- reactions --------------------------------------------------------------------------------------------------
 
-    def _reaction_or_not(self, cell: str, kind: Kind, problem: str) -> _Clean | Dropped:
+    def _reaction_or_not(self, cell: str, problem: str, kind: Kind) -> _Clean | Dropped:
         try:
             return Dropped(problem) if problem else self._reaction(cell, kind)
         except Dropped as dropped:
@@ -193,23 +212,23 @@ class Cleaner:
             raise Dropped("not a reaction")
         reactants, product = self._side("reactants", parts[0]), self._side("product", parts[2])
         reagents = self._reagents(parts[1].strip().strip("."))
-        key = f"{self._key(reactants)}>>{self._key(product)}"
+        key = f"{reactants.key}>>{product.key}"
         if self.settings.canonicalize:
             parts = [reactants.smiles, "", product.smiles]
         kept = Kept((parts[0], reagents, parts[2]), key, self._split(product.smiles), repaired)
-        return _Clean(kept, (reactants, product))
+        return _Clean(kept, (reactants.smiles, product.smiles))
 
     def _side(self, name: str, text: str) -> _Side:
-        side = _side_of_reaction(name, text.strip().strip("."))
-        if reason := self.filters.failed(side):
+        smiles, mol = _side_of_reaction(name, text.strip().strip("."))
+        if reason := self.filters.failed(smiles, mol):
             raise Dropped(f"{name}: {reason}")
-        return side
+        return _Side(smiles, self._key(smiles, mol))
 
     def _reagents(self, text: str) -> str | None:
         """Reagents say how, not what: they need only be molecules."""
         if not text:
             return None
-        smiles = _side_of_reaction("reagents", text).smiles
+        smiles, _ = _side_of_reaction("reagents", text)
         return smiles if self.settings.canonicalize else text
 
     # ---- both -------------------------------------------------------------------------------------------------------
@@ -230,13 +249,13 @@ class Cleaner:
             text, done = ">".join(parts), (*done, "atom_maps")
         return text, done
 
-    def _key(self, side: _Side) -> str:
+    def _key(self, smiles: str, mol: Chem.Mol) -> str:
         if self.settings.dedup == "inchikey":
-            return Chem.MolToInchiKey(side.mol) or side.smiles
+            return Chem.MolToInchiKey(mol) or smiles
         if self.settings.dedup == "stereo_free":
-            Chem.RemoveStereochemistry(side.mol)  # what looks at the molecule after this asks for no stereo
-            return str(Chem.MolToSmiles(side.mol))
-        return side.smiles
+            Chem.RemoveStereochemistry(mol)  # nobody looks at the molecule after this
+            return str(Chem.MolToSmiles(mol))
+        return smiles
 
     def _split(self, smiles: str) -> str:
         split = self.settings.split
@@ -262,16 +281,20 @@ class _Filters:
 
         return Tokenizer.from_str(self.json)
 
-    def failed(self, side: _Side) -> str:
-        """The first filter that the molecule does not pass, or ""."""
-        if len(side.smiles) > MAX_LENGTH:
+    def failed_as_text(self, smiles: str) -> str:
+        """The first filter that a canonical SMILES does not pass by its letters, or ""."""
+        if not _HEAVY_ATOM.search(smiles):
+            return "no heavy atom"
+        if len(smiles) > MAX_LENGTH:
             return "too long"
-        if not self.wildcards and ("*" in side.smiles or "~" in side.smiles):
-            return "wildcard atom or query"
-        return "" if self.idle else next(self._failed(side), "")
+        return "wildcard atom or query" if not self.wildcards and ("*" in smiles or "~" in smiles) else ""
 
-    def _failed(self, side: _Side) -> Iterator[str]:
-        limits, mol = self.filter, side.mol
+    def failed(self, smiles: str, mol: Chem.Mol) -> str:
+        """The first filter that the molecule does not pass, or ""."""
+        return self.failed_as_text(smiles) or ("" if self.idle else next(self._failed(smiles, mol), ""))
+
+    def _failed(self, smiles: str, mol: Chem.Mol) -> Iterator[str]:
+        limits = self.filter
         if limits.min_heavy_atoms and mol.GetNumHeavyAtoms() < limits.min_heavy_atoms:
             yield "too few heavy atoms"
         if limits.max_heavy_atoms and mol.GetNumHeavyAtoms() > limits.max_heavy_atoms:
@@ -282,7 +305,7 @@ class _Filters:
             yield "too light"
         if limits.max_weight and _weight(mol) > limits.max_weight:
             yield "too heavy"
-        if limits.max_tokens and self._tokens(side.smiles) > limits.max_tokens:
+        if limits.max_tokens and self._tokens(smiles) > limits.max_tokens:
             yield "too many tokens"
 
     def _tokens(self, smiles: str) -> int:
@@ -309,20 +332,21 @@ def _standardizers(settings: Settings) -> list[Callable[[Chem.Mol], Chem.Mol]]:
     return steps
 
 
-def _unread(draft: _Draft) -> Dropped:
-    """Why RDKit made no molecule of a draft, or one without heavy atoms."""
-    if draft.kind != "text":
-        return Dropped("no heavy atom")
-    return Dropped("a reaction" if looks_like_reaction(draft.text) else str(to_mol(draft.text)))
+def _unread(text: str, kind: Kind) -> Dropped:
+    """Why RDKit wrote nothing for a text."""
+    if kind == "text" and looks_like_reaction(text):
+        return Dropped("a reaction")
+    readable = kind == "text" and not isinstance(to_mol(text), str)
+    return Dropped("RDKit cannot write it" if readable else "does not parse")
 
 
-def _side_of_reaction(name: str, text: str) -> _Side:
-    """Reactants, reagents (several molecules each) or the product; raises Dropped."""
+def _side_of_reaction(name: str, text: str) -> tuple[str, Chem.Mol]:
+    """Reactants, reagents (several molecules each) or the product, canonical; raises Dropped."""
     mol = to_mol(text)
     if isinstance(mol, str):
         raise Dropped(f"no {name}" if mol == "empty" else f"{name}: {mol}")
     smiles = Chem.MolToSmiles(mol)
-    return _Side(smiles if name == "product" else _sorted_fragments(smiles), mol)
+    return smiles if name == "product" else _sorted_fragments(smiles), mol
 
 
 def _without_name(text: str) -> str:

@@ -199,7 +199,7 @@ def _folder(folder: Path, settings: Settings, out: Path) -> Iterator[Source | Sk
             continue
         if path.is_dir():
             if bare_suffix(path) in ENDINGS:
-                yield Skipped(str(path), "a folder, in spite of its name")
+                yield Skipped(str(path), "a folder, in spite of its name; the files in it count as such")
         elif path.name == "rejects.parquet":
             yield Skipped(str(path), "what another prepare left out")
         elif bare_suffix(path) in ENDINGS or settings.format is not None:

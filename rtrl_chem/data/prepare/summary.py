@@ -41,7 +41,7 @@ def _section(table: Table, counts: Mapping[str, int]) -> None:
 
 
 def remarks(manifest: Mapping[str, Any]) -> list[str]:
-    """What else one should know: benchmarks removed or not, files not read."""
+    """What else one should know: benchmarks removed or not, files not read, or not to their end."""
     found = manifest["decontamination"]
     lines = [f"benchmarks removed: {_names(found.get('checked', [])) or 'none'}"]
     if missing := _names(found.get("not_checked", [])):
@@ -50,7 +50,8 @@ def remarks(manifest: Mapping[str, Any]) -> list[str]:
     lines += skipped[:SHOWN]
     if len(skipped) > SHOWN:
         lines.append(f"not read: {len(skipped) - SHOWN:,} more, see manifest.json")
-    return lines
+    damaged = [source["problem"] for source in manifest["sources"] if "problem" in source]
+    return lines + damaged[1 : SHOWN + 1]  # the first is the error that the command ends with
 
 
 def _names(entries: list[dict[str, Any]]) -> str:

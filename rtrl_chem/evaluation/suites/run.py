@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from rtrl_chem import strict_yaml
@@ -38,6 +37,7 @@ from rtrl_chem.models.origin import sides_of
 from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task
 from rtrl_chem.tasks.base import fill
+from rtrl_chem.terminal import Console
 
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer, Codec

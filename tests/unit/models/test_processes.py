@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rtrl_chem.models import processes as module
-from rtrl_chem.models.processes import from_main, in_shares
+from rtrl_chem.models.processes import in_shares, shared
 
 
 def doubled(items: list[int]) -> list[int]:
@@ -18,7 +18,7 @@ def doubled(items: list[int]) -> list[int]:
 def test_one_process_does_all_of_it() -> None:
     assert in_shares([3, 1, 2], doubled) == [6, 2, 4]
     assert in_shares([], doubled) == []
-    assert from_main("found") == "found"
+    assert shared("found") == "found"
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])

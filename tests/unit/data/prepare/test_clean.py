@@ -17,7 +17,7 @@ def outcome(
 ) -> Kept | str:
     job = Job(load_settings(None, settings), domain, None, tokenizer or None)  # type: ignore[arg-type]
     with rdBase.BlockLogs():
-        [found] = Cleaner(job).clean([(cell, kind, "")])
+        [found] = Cleaner(job).clean([(cell, "")], kind)
     return found.reason if isinstance(found, Dropped) else found
 
 

@@ -50,7 +50,7 @@ def test_a_folder_is_read_in_order_of_its_paths(folder: Path) -> None:
     found = find(folder)
     assert read(found) == [("a.csv.gz", 2, "CC"), ("b.smi", 1, "CCO"), ("c.txt", 1, "CCC")]
     skipped = {Path(one.file).name: one.reason for one in found.skipped}
-    assert skipped["dir.smi"] == "a folder, in spite of its name"
+    assert skipped["dir.smi"] == "a folder, in spite of its name; the files in it count as such"
     assert skipped["notes.md"] == "no known ending"
     assert "no column for SMILES" in skipped["other.csv"]
 
