@@ -227,7 +227,7 @@ def _guard_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[str]:
         problems.append("guards.metrics: guard needs evaluation.guard, the suite to measure")
     for key in ("max_kl", "min_entropy", "plateau_rounds"):
         if guards.get(key) is not None and algorithm in ("sft", "expert_iteration"):
-            problems.append(f"guards.{key}: has no effect with algorithm: {algorithm}, which logs no such thing")
+            problems.append(f"guards.{key}: has no effect with algorithm: {algorithm}; it is for grpo, rloo and ppo")
     return problems
 
 
