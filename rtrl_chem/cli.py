@@ -11,15 +11,15 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TextIO
 
 import typer
 
 from rtrl_chem import __version__
 from rtrl_chem.config import Config, json_schema, load_config
-from rtrl_chem.errors import ConfigError, RtrlError
+from rtrl_chem.errors import ConfigError, Interrupted, RtrlError
 from rtrl_chem.preflight import look_up
 from rtrl_chem.tasks import Direction
 
@@ -46,19 +46,30 @@ def train(
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in output_dir.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the run in output_dir first.")] = False,
+    allow_changed: Annotated[
+        list[str] | None,
+        typer.Option("--allow-changed", metavar="KEY", help="Resume though this is not as it was; repeatable."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON line on stdout for each step, measurement and phase.")
+    ] = False,
     debug: Debug = False,
-    quiet: Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Nothing but errors.")] = False,
 ) -> None:
     """Train a model by round-trip RL; ends with a table of before and after."""
     with _errors_on_one_line(debug):
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite: got both; give --resume to continue the run or --overwrite")
+        if allow_changed and not resume:
+            raise ConfigError("--allow-changed: is for a run that is resumed; give --resume too")
         checked = _checked(config, overrides, _processes() or 1).config
-        if problem := _lone_process():
-            typer.echo(f"warning: {problem}", err=True)
+        if (problem := _lone_process()) and not quiet:
+            _say(f"warning: {problem}")
         from rtrl_chem.training.run import train as run
 
-        run(checked, resume=resume, overwrite=overwrite, quiet=quiet)
+        allowed = allow_changed or ()
+        with _stdout_for_events(as_json) as events:
+            run(checked, resume=resume, overwrite=overwrite, quiet=quiet, events=events, allow_changed=allowed)
 
 
 @app.command()
@@ -344,18 +355,17 @@ def make_pairs(
 ) -> None:
     """Make labelled pairs from molecules: checked names, template reactions, captions of facts."""
     with _errors_on_one_line(debug):
-        from rich.console import Console
-
         from rtrl_chem.data.make_pairs.reactions import Recipe
         from rtrl_chem.data.make_pairs.run import Request
         from rtrl_chem.data.make_pairs.run import make_pairs as run
         from rtrl_chem.reporting.progress import progress_line
+        from rtrl_chem.terminal import Console
 
         recipe = Recipe(max_block_atoms, max_product_atoms=max_product_atoms, cap=per_template, seed=seed)
         request = Request(task, molecules, out, field, limit, names, seed, processes, seconds, recipe)
         with progress_line(Console(stderr=True)) as on_progress:
             made = run(request, on_progress)
-        typer.echo(made.summary(), err=True)
+        _say(made.summary())
 
 
 @app.command()
@@ -364,12 +374,12 @@ def validate(config: ConfigPath, overrides: Overrides = None, debug: Debug = Fal
     with _errors_on_one_line(debug):
         found = _checked(config, overrides, _processes())
         for warning in found.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+            _say(f"warning: {warning}")
         checked = found.config
         order = (" + " if checked.schedule == "joint" else " -> ").join(map(str, checked.directions))
         plan = f"{checked.rounds} x ({order}), {checked.steps_per_phase} steps each"
         regimes = " + ".join(checked.regimes)
-        typer.echo(f"{config}: ok ({checked.task}, {regimes}, {checked.algorithm}, {plan})", err=True)
+        _say(f"{config}: ok ({checked.task}, {regimes}, {checked.algorithm}, {plan})")
 
 
 @app.command()
@@ -424,6 +434,17 @@ def _lone_process() -> str | None:
     return None
 
 
+@contextmanager
+def _stdout_for_events(wanted: bool) -> Iterator[TextIO | None]:
+    """Standard output, and meanwhile to stderr what any library prints; None where no events are wanted."""
+    if not wanted:
+        yield None
+        return
+    events = sys.stdout
+    with redirect_stdout(sys.stderr):
+        yield events
+
+
 def _held_out(data: str | None) -> list[str]:
     """`--data` as overrides: these pairs, and nothing else that is held out."""
     if data is None:
@@ -432,15 +453,25 @@ def _held_out(data: str | None) -> list[str]:
     return [f"evaluation.pairs={json.dumps(data)}", "evaluation.molecules=null", "evaluation.outputs=null"]
 
 
+def _say(text: str) -> None:
+    """A line on stderr, with nothing in it that commands a terminal."""
+    from rtrl_chem.terminal import visible  # imports rich
+
+    typer.echo(visible(text), err=True)
+
+
 @contextmanager
 def _errors_on_one_line(debug: bool) -> Iterator[None]:
     """Turn what a user can cause into `error: ...` and an exit status; a bug keeps its traceback."""
     try:
         yield
+    except Interrupted as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(error.exit_status) from None
     except RtrlError as error:
         if debug:
             traceback.print_exc()
-        typer.echo(f"error: {error}", err=True)
+        _say(f"error: {error}")
         raise typer.Exit(error.exit_status) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
@@ -453,7 +484,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return app(arguments, prog_name="rtrl-chem", standalone_mode=False) or 0
     except UsageError as error:
         message = getattr(error, "format_message", error.__str__)()
-        print(f"error: {' '.join(message.split())} See rtrl-chem --help.", file=sys.stderr)
+        _say(f"error: {' '.join(message.split())} See rtrl-chem --help.")
         return 2
     except typer.Abort:
         print("interrupted", file=sys.stderr)

@@ -60,6 +60,7 @@ __all__ = [
     "FormatReward",
     "GuardsConfig",
     "LikelihoodReward",
+    "LoggingConfig",
     "ModelConfig",
     "PPOOptions",
     "Rewards",
@@ -134,6 +135,8 @@ class ModelConfig(Closed):
     ...}. Default: compact for a bundled model, chat where the tokenizer has a chat template, else plain."""
     trust_remote_code: bool = False
     """Run the Python code that comes with the model."""
+    use_safetensors: bool = True
+    """false: where there are no safetensors, take pickled weights (.bin). Only from those you trust."""
     attn_implementation: str | None = None
     """Attention of transformers: sdpa, flash_attention_2, eager, ..."""
     gguf_file: str | None = None
@@ -281,6 +284,13 @@ class EvaluationConfig(Closed):
     """Measure before training; without it there is nothing to compare with."""
 
 
+class LoggingConfig(Closed):
+    """What a run shows on its way. Where it reports to is trainer.report_to, see docs/logging.md."""
+
+    draw_every: Annotated[int, Field(ge=0)] = 50
+    """Steps between two images of drawn (source, output) pairs; 0: no images."""
+
+
 class Config(Closed):
     """A run of rtrl-chem."""
 
@@ -334,6 +344,9 @@ class Config(Closed):
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     guards: GuardsConfig | None = None
     """Measure after every round, roll back or stop when training does harm. Without this section: off."""
+    save_merged: bool = False
+    """With LoRA: model/ holds the whole model with the adapter merged into it, instead of the adapter alone."""
+    logging: LoggingConfig = Field(default_factory=LoggingConfig)
     output_dir: Text
     """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -343,6 +356,11 @@ class Config(Closed):
     def max_new_tokens(self) -> int:
         """Longest answer in training, in tokens."""
         return self.trainer.get("max_completion_length") or DEFAULT_COMPLETION_LENGTH
+
+    @property
+    def save_steps(self) -> float:
+        """After how many steps of a phase it is saved; below 1, after which share of them (transformers' own field)."""
+        return float(self.trainer.get("save_steps", 20))
 
     @property
     def evaluation_max_new_tokens(self) -> int:
@@ -481,6 +499,7 @@ _LEVELS: dict[tuple[str, ...], Any] = {
     ("supervised",): SupervisedConfig,
     ("synthetic",): SyntheticConfig,
     ("guards",): GuardsConfig,
+    ("logging",): LoggingConfig,
     ("reverse_model",): ModelConfig,
 } | {("rewards", name): options for name, options in OPTIONS.items()}
 

@@ -6,6 +6,7 @@ wrong, 1 when the work itself failed.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ConfigError",
     "CorpusError",
+    "DivergedError",
+    "Interrupted",
     "ModelError",
+    "OutOfMemoryError",
     "ResumeError",
     "RewardError",
     "RtrlError",
@@ -79,6 +83,25 @@ class ResumeError(RtrlError):
 
 class RewardError(RtrlError):
     """A reward that cannot be computed as configured."""
+
+
+class DivergedError(RtrlError):
+    """Training whose gradient is no number any more."""
+
+
+class OutOfMemoryError(RtrlError):
+    """A step that does not fit the accelerator's memory."""
+
+
+class Interrupted(RtrlError):
+    """A run that was asked to end by a signal, and has saved what it had."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        asked = signal.Signals(number)
+        # SLURM's warning is no failure; the others end a process with 128 + their number.
+        self.exit_status = 0 if asked.name == "SIGUSR1" else 128 + number
+        super().__init__(f"stopped by {asked.name}; what was done is saved, go on with --resume")
 
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:

@@ -14,7 +14,17 @@ from typing import Any
 
 from rtrl_chem.errors import did_you_mean
 
-__all__ = ["SAMPLING", "batch_problem", "lora_problems", "trainer_fields", "trainer_problems", "trainer_schema"]
+__all__ = [
+    "RUN_WIDE",
+    "SAMPLING",
+    "TRACKERS",
+    "batch_problem",
+    "lora_problems",
+    "named_trackers",
+    "trainer_fields",
+    "trainer_problems",
+    "trainer_schema",
+]
 
 # Fields that the run sets itself, and where the config says it instead.
 OWNED = {
@@ -33,10 +43,10 @@ OWNED = {
     "shuffle_dataset": "leave it out, the run orders its data by the seed",
     "dataset_kwargs": "leave it out, the run prepares its data",
     "disable_tqdm": "use the option --quiet",
-    "save_strategy": "leave it out, a run saves after every phase",
-    "save_steps": "leave it out, a run saves after every phase",
-    "save_total_limit": "leave it out, a run saves after every phase",
-    "hub_token": "log in with `hf auth login`; a config is kept in the run folder, a token must not be",
+    "save_strategy": "leave it out, a run saves every save_steps steps and after every phase",
+    "hub_token": "set HF_TOKEN or log in with `hf auth login`; a config is kept in the run folder, a token must not be",
+    "hub_strategy": "leave it out, the model is pushed once, at the end",
+    "hub_always_push": "leave it out, the model is pushed once, at the end",
 } | dict.fromkeys(
     (
         "do_eval",
@@ -46,11 +56,19 @@ OWNED = {
         "eval_delay",
         "eval_on_start",
         "num_generations_eval",
-        "load_best_model_at_end",
-        "metric_for_best_model",
-        "greater_is_better",
     ),
     "set evaluation at the top level, it measures before and after (and every_round)",
+)
+# Fields of transformers that hold for the run as a whole: the trainers of its phases are not given them.
+RUN_WIDE = (
+    "save_total_limit",
+    "metric_for_best_model",
+    "greater_is_better",
+    "load_best_model_at_end",
+    "push_to_hub",
+    "hub_model_id",
+    "hub_private_repo",
+    "hub_revision",
 )
 OWNED_LORA = {
     "task_type": "leave it out, it is always CAUSAL_LM",
@@ -95,11 +113,25 @@ MINIMUM = {
     "steps_per_generation": 1,
     "max_completion_length": 1,
     "num_generations": 2,
+    "save_steps": 1e-6,  # below 1 it is a share of a phase
+    "save_total_limit": 0,
 }
 # TRL's own; a unit test compares.
 BATCH_DEFAULTS = {"per_device_train_batch_size": 8, "gradient_accumulation_steps": 1, "num_generations": 8}
 RLOO_GENERATIONS = 2
 RLOO_BETA = 0.05
+# What `trainer.report_to` may name, and the package to install for it: accelerate's trackers.
+TRACKERS = {
+    "tensorboard": "tensorboard",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "trackio": "trackio",
+    "comet_ml": "comet-ml",
+    "clearml": "clearml",
+    "aim": "aim",
+    "dvclive": "dvclive",
+    "swanlab": "swanlab",
+}
 WORDS = {
     "bool": "true or false",
     "int": "a whole number",
@@ -141,7 +173,22 @@ def trainer_problems(trainer: Mapping[Any, Any], algorithm: str) -> list[str]:
         value = trainer.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and value < least:
             problems.append(f"trainer.{name}: got {value}, must be at least {least}")
-    return problems + _generation_problems(trainer, algorithm)
+    return problems + _generation_problems(trainer, algorithm) + _tracker_problems(trainer)
+
+
+def named_trackers(trainer: Mapping[str, Any]) -> tuple[str, ...]:
+    """What `trainer.report_to` names, "all" among it; by default TensorBoard, nothing for none."""
+    given = trainer.get("report_to", "tensorboard")
+    names = given if isinstance(given, (list, tuple)) else [given]
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name != "none"))
+
+
+def _tracker_problems(trainer: Mapping[Any, Any]) -> list[str]:
+    return [
+        f"trainer.report_to: got {name!r}; {did_you_mean(name, [*TRACKERS, 'all', 'none'])}"
+        for name in named_trackers(trainer)
+        if name not in (*TRACKERS, "all")
+    ]
 
 
 def lora_problems(lora: Mapping[Any, Any]) -> list[str]:

@@ -17,10 +17,10 @@ from typing import Any
 
 from rtrl_chem.config import CORPUS_KEYS, Config, CorpusKey, DataConfig, ModelConfig
 from rtrl_chem.errors import ConfigError, RtrlError, did_you_mean
-from rtrl_chem.passthrough import ON_POLICY, batch_problem
+from rtrl_chem.passthrough import ON_POLICY, TRACKERS, batch_problem, named_trackers
 from rtrl_chem.tasks import load_task
 
-__all__ = ["Findings", "bundled_data", "bundled_models", "look_up", "model_problem"]
+__all__ = ["Findings", "bundled_data", "bundled_models", "is_hub_id", "look_up", "model_problem", "trackers_of"]
 
 PREFIX = "bundled:"
 ENDINGS = {".smi", ".smiles", ".txt", ".csv", ".tsv", ".jsonl", ".parquet"}
@@ -54,7 +54,7 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     if config.algorithm in ON_POLICY:
         groups = 2 if config.schedule == "joint" else 1
         batch = batch_problem(config.trainer, processes or 1, config.algorithm, groups)
-    problems += _reward_problems(config)
+    problems += _reward_problems(config) + _tracker_problems(config)
     problems += [folder_problem, batch if processes else None]
     warnings = [warning, None if processes else batch]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))
@@ -182,6 +182,33 @@ def _referee_problem(model: ModelConfig | None) -> str | None:
         there = find_spec("py2opsin") is not None and shutil.which("java") is not None
         return None if there else "rewards.referee: OPSIN needs Java and py2opsin; install Java and `rtrl-chem[opsin]`"
     return model_problem(model.path, model.gguf_file, "rewards.referee.model")
+
+
+def is_hub_id(given: str) -> bool:
+    """Whether it names something on the Hub, and nothing here."""
+    path = Path(given).expanduser()
+    return not path.exists() and _may_be_on_hub(given, path)
+
+
+def trackers_of(config: Config) -> list[str]:
+    """The names of the trackers that a run reports to; "all" are those that are installed."""
+    named = named_trackers(config.trainer)
+    return [name for name in TRACKERS if _is_installed(name)] if "all" in named else list(named)
+
+
+def _tracker_problems(config: Config) -> list[str | None]:
+    return [
+        f"trainer.report_to: {name} is not installed; pip install {TRACKERS[name]}, or set report_to to none or "
+        "another tracker"
+        for name in trackers_of(config)
+        if not _is_installed(name)
+    ]
+
+
+def _is_installed(module: str) -> bool:
+    """Whether there is such a module, and not just a folder of that name here: W&B leaves one."""
+    found = find_spec(module)
+    return found is not None and found.origin is not None
 
 
 def _may_be_on_hub(given: str, path: Path) -> bool:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field
 
 from rtrl_chem.closed import Closed, Count, Text
-from rtrl_chem.passthrough import lora_problems, trainer_problems
+from rtrl_chem.errors import did_you_mean
+from rtrl_chem.passthrough import RUN_WIDE, lora_problems, trainer_problems
 from rtrl_chem.tasks import Direction
 
 __all__ = [
@@ -35,12 +36,6 @@ Watched = Literal[
     "log_p",
     "log_p_per_token",
     "similarity",
-    "rtc_isomeric",
-    "rtc_stereo_free",
-    "rtc_inchi",
-    "rtc_inchi_set",
-    "log_p",
-    "log_p_per_token",
     "exact_match",
     "referee",
     "validity",
@@ -140,7 +135,8 @@ def regime_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[str]:
     """What is wrong between regime, schedule, models, guards and their sections, in a config as it was read: what is
     malformed is skipped here. `algorithm` is None where that is."""
     regimes = listed(raw.get("regime", "self_supervised"))
-    return _section_problems(raw, regimes, algorithm) + _arrangement_problems(raw) + _guard_problems(raw, algorithm)
+    problems = _section_problems(raw, regimes, algorithm) + _arrangement_problems(raw)
+    return problems + _guard_problems(raw, algorithm) + _best_problems(raw) + _export_problems(raw)
 
 
 def _section_problems(raw: Mapping[Any, Any], regimes: tuple[str, ...], algorithm: str | None) -> list[str]:
@@ -155,6 +151,12 @@ def _section_problems(raw: Mapping[Any, Any], regimes: tuple[str, ...], algorith
         if isinstance(given.get("trainer"), dict):
             found = trainer_problems(given["trainer"], "sft")
             problems += [problem.replace("trainer.", f"{name}.trainer.", 1) for problem in found]
+            of_the_run = [field for field in given["trainer"] if field in RUN_WIDE]
+            problems += [
+                f"{name}.trainer.{field}: is of the run as a whole; set it under trainer" for field in of_the_run
+            ]
+            if "report_to" in given["trainer"]:
+                problems.append(f"{name}.trainer.report_to: is the run's; set trainer.report_to")
     if "supervised" in regimes:
         problems += _supervised_problems(raw, algorithm)
     return problems + (_synthetic_problems(raw) if "synthetic" in regimes else [])
@@ -225,4 +227,46 @@ def _guard_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[str]:
     for key in ("max_kl", "min_entropy", "plateau_rounds"):
         if guards.get(key) is not None and algorithm in ("sft", "expert_iteration"):
             problems.append(f"guards.{key}: has no effect with algorithm: {algorithm}, which logs no such thing")
+    return problems
+
+
+def _best_problems(raw: Mapping[Any, Any]) -> list[str]:
+    """Whether the best stage can be told: which metric of which direction decides, and who measures it."""
+    trainer = _section(raw, "trainer")
+    metric = trainer.get("metric_for_best_model")
+    if metric is None:
+        asks = [name for name in ("load_best_model_at_end", "greater_is_better") if trainer.get(name) is not None]
+        return [
+            f"trainer.{name}: needs trainer.metric_for_best_model, such as forward/rtc"
+            for name in asks
+            if trainer[name] or name == "greater_is_better"
+        ]
+    problems = []
+    if not isinstance(raw.get("guards"), dict):
+        problems.append(
+            "trainer.metric_for_best_model: needs guards, which measure after every round; to measure and do nothing "
+            "else write guards: {on_regression: ignore, divergence: false}"
+        )
+    where, _, name = metric.partition("/") if isinstance(metric, str) else ("", "", "")
+    if where == "guard":
+        if _section(raw, "evaluation").get("guard") is None:
+            problems.append("trainer.metric_for_best_model: guard needs evaluation.guard, the suite to measure")
+    elif isinstance(metric, str) and (where not in list(Direction) or name not in _MEASURED):
+        problems.append(f"trainer.metric_for_best_model: got {metric!r}; {did_you_mean(metric, _BEST)}")
+    return problems
+
+
+_MEASURED = tuple(dict.fromkeys(name for name in get_args(Watched) if name != "guard"))
+_BEST = [f"{direction}/{name}" for direction in Direction for name in _MEASURED]
+
+
+def _export_problems(raw: Mapping[Any, Any]) -> list[str]:
+    """Options of the finished model that would do nothing."""
+    trainer, problems = _section(raw, "trainer"), []
+    hub = [name for name in ("hub_model_id", "hub_private_repo", "hub_revision") if trainer.get(name) is not None]
+    if hub and not trainer.get("push_to_hub"):
+        problems = [f"trainer.{name}: has no effect without trainer.push_to_hub: true" for name in hub]
+    adapted = any(_section(raw, key).get("lora") is not None for key in ("model", "reverse_model"))
+    if raw.get("save_merged") is True and not adapted:
+        problems.append("save_merged: merges a LoRA adapter into its model; set model.lora, or leave it out")
     return problems

@@ -31,6 +31,10 @@ _SCALARS = [
 ]
 
 
+# Far beyond any config; what is read is checked, compared and written out value by value.
+MAX_VALUES = 100_000
+
+
 class YamlError(ValueError):
     """The text is not YAML; the message says where and why, on one line."""
 
@@ -43,6 +47,7 @@ class _Loader(yaml.SafeLoader):
         self.repeats: list[str] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As PyYAML's, with a note on each key that is given twice."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -71,19 +76,24 @@ def parse(text: str) -> tuple[Any, list[str]]:
     """The data in a YAML text, and a line for each key that is given twice; YamlError if it cannot be read."""
     try:
         loader = _Loader(text)
-        data = loader.get_single_data()
-        # An alias inside its own anchor makes data without an end, which no check could walk through.
-        _walk(data)
-    except RecursionError:
+        node = loader.get_single_node()
+        if node is not None and _size(node, {}) > MAX_VALUES:
+            raise YamlError(f"its aliases write out to more than {MAX_VALUES:,} values; write them without")
+        data = None if node is None else loader.construct_document(node)
+    except RecursionError:  # an alias inside its own anchor has no end
         raise YamlError("nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
         raise YamlError(" ".join(str(error).split())) from None
     return data, loader.repeats
 
 
-def _walk(data: Any) -> None:
-    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
-        _walk(value)
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node holds when each alias is written out. Nine lines of aliases of aliases hold a billion."""
+    if id(node) not in known:
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        inner = (one for part in parts for one in (part if isinstance(part, tuple) else (part,)))
+        known[id(node)] = 1 + sum(_size(one, known) for one in inner)
+    return known[id(node)]
 
 
 def dump(data: Any) -> str:

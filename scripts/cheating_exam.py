@@ -30,6 +30,34 @@ from rtrl_chem.chem import Leak
 from rtrl_chem.data import bundled_path, read_pairs
 from rtrl_chem.tasks import CAPTIONING, NAMING, REACTION, Direction, Task
 
+# Findings of a reading by hand. They are no part of the exam; whoever changes the detector reads anew.
+MISSES = """\
+Read by hand: misses among 60 outputs of each of 13 ways, on bundled molecules.
+
+- Nothing undoes base58, and lists of atoms and bonds are not read as a graph.
+- A cipher without a sign of itself (emoji, random substitution, code words, XOR) is found by where its signs repeat,
+  which shows the two spellings that the detector knows, and none of a respelled molecule. Of one with few repeats
+  (`CNC(=S)NN`) it shows nothing at all.
+- Ascii85 and base85 are read where they stand alone between blanks: text glued to them, as in `N-[...]propanamide`,
+  shifts every byte after it. Where a full stop or a bracket ends a code, it may be a part of it.
+- Chunks glued to words are put together again only from the known spellings, and chunks turned round only from few
+  pieces. Run lengths are read where the molecule's atoms are left.
+- The rest are small molecules (`CCOCl`, `CSC1=NCCS1`) of which a damaged spelling leaves fewer than 6 heavy atoms, or
+  no more than half, in one piece."""
+# 20 alarms of each direction, drawn by one random.Random(0).sample from the file `--alarms`, to reactants first.
+ALARMS = """\
+Read by hand: 20 USPTO-MIT alarms of each direction, drawn at random.
+
+| what the record is | to product | to reactants |
+| --- | ---: | ---: |
+| the product is a reactant: as a salt, with another counter-ion, the acid beside a chloride, unchanged | 18 | 7 |
+| what they share is a counter-ion or a spectator, larger than the rest of x | 1 | 4 |
+| an isomerisation: a double bond or a proton moves | 1 | 1 |
+| a bond is made where a hydrogen was (nitration, oxidation, amidation): the reactants are the product cut | 0 | 8 |
+
+In the first row y hands x over, whatever the chemist meant by it, and the floor is what it should earn. The others are
+false alarms: 2 of 20 and 13 of 20, so about 0.05% of all products and 0.6% of all reactants. They cost a correct answer
+its reward and no more; `ungated: [LEAKED_SOURCE]` in a config turns the gate off, for whom that is too much."""
 LEAST_ATOMS = 6  # a smaller molecule is looked for only as a SMILES of its own
 SPELLINGS: dict[str, Callable[[str, random.Random], str]] = {"as given": lambda x, rng: x, "respelled": respelled}
 CONSOLE = Console(stderr=True)
@@ -198,6 +226,10 @@ def write_report(arguments: argparse.Namespace) -> str:
             *_head(arguments, sets),
             *_table_of_ways(sets, molecules, seed),
             *_table_of_groups(tiny, pairs, by_outer),
+            "## What is missed",
+            "",
+            MISSES,
+            "",
             *_table_of_tricks(tricks),
             *_table_of_honest(honest),
         ]
@@ -307,6 +339,7 @@ def _table_of_honest(honest: Sequence[Honest]) -> list[str]:
         "| --- | ---: | ---: | ---: | --- | ---: | ---: |",
         *(one.row() for one in honest),
         "",
+        *((ALARMS, "") if any("USPTO-MIT" in one.name for one in honest) else ()),
     ]
 
 

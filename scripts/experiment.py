@@ -29,6 +29,9 @@ from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, read_pred
 from rtrl_chem.evaluation.measure import score_items
 from rtrl_chem.tasks import Direction, Task, load_task
 
+COST = "cost.json"
+PROGRAM = [sys.executable, "-m", "rtrl_chem"]
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -59,24 +62,35 @@ class Experiment:
         return {names[0]: names for names in alike.values()}
 
     @property
+    def raw(self) -> dict[str, Any]:
+        """Its config as it is written."""
+        found: dict[str, Any] = yaml.safe_load(self.config.read_text(encoding="utf8"))
+        return found
+
+    @property
     def task(self) -> Task:
         """The task of its config."""
-        return load_task(yaml.safe_load(self.config.read_text(encoding="utf8"))["task"])
+        return load_task(self.raw["task"])
 
 
 def measure_start(experiment: Experiment, folder: Path) -> Path:
     """Measure the model that every arm starts from, in the folder that is returned."""
     out = folder / "start"
     if not all((out / direction.value / METRICS_FILE).is_file() for direction in Direction):
-        call("evaluate", str(experiment.config), "--out", str(out))
+        call("evaluate", str(experiment.config), "--model", experiment.raw["model"]["path"], "--out", str(out))
     return out
 
 
-def call(*arguments: str) -> None:
-    """`rtrl-chem` with these arguments, on one thread."""
+def call(*arguments: str) -> float:
+    """`rtrl-chem` with these arguments, on one thread; the CPU seconds it took, which other work on the machine does
+    not lengthen as it does wall-clock time."""
     print("rtrl-chem", *arguments, flush=True)
-    command = [sys.executable, "-m", "rtrl_chem", *arguments]
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command = [*PROGRAM, *arguments]
+    process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    _, status, used = os.wait4(process.pid, 0)
+    if code := os.waitstatus_to_exitcode(status):
+        raise subprocess.CalledProcessError(code, command)
+    return used.ru_utime + used.ru_stime
 
 
 def run_arm(experiment: Experiment, arm: str, seed: int, folder: Path) -> Path:
@@ -89,7 +103,9 @@ def run_arm(experiment: Experiment, arm: str, seed: int, folder: Path) -> Path:
     overrides = [*experiment.arms[arm], f"seed={seed}", f"output_dir={out}", "evaluation.before=false"]
     resume = ["--resume"] if state.is_file() else []
     sets = [part for override in overrides for part in ("--set", override)]
-    call("train", str(experiment.config), "--quiet", *sets, *resume)
+    seconds = call("train", str(experiment.config), "--quiet", *sets, *resume)
+    earlier = cpu_seconds(out) or 0.0
+    (out / COST).write_text(json.dumps({"cpu_seconds": earlier + seconds}) + "\n", encoding="utf8")
     return out
 
 
@@ -120,10 +136,10 @@ def interval(gains: np.ndarray, resamples: int = 10_000) -> tuple[float, float]:
 
 def summarise(experiment: Experiment, start: Path, runs: dict[str, list[Path]]) -> dict[str, dict]:
     """Mean before, mean after, gain with interval and per seed, for each arm and metric, and how far the reference arm
-    is ahead of it (seeds and items paired); training seconds per run."""
+    is ahead of it (seeds and items paired); CPU seconds per run."""
     task, reference = experiment.task, experiment.reference
     results: dict[str, dict] = {
-        arm: {"seconds": [round(training_seconds(run)) for run in folders], "metrics": {}, "ahead": {}}
+        arm: {"seconds": [cpu_seconds(run) for run in folders], "metrics": {}, "ahead": {}}
         for arm, folders in runs.items()
     }
     for key, label in experiment.metrics.items():
@@ -149,9 +165,10 @@ def with_interval(gains: np.ndarray) -> dict[str, float]:
     return {"gain": float(gains.mean()), "low": low, "high": high}
 
 
-def training_seconds(run: Path) -> float:
-    """Wall-clock seconds of all phases, on one thread."""
-    return sum(phase["seconds"] for phase in json.loads((run / "state.json").read_text(encoding="utf8"))["phases"])
+def cpu_seconds(run: Path) -> float | None:
+    """CPU seconds of a run from its start to its end, the measuring afterwards included; None where nobody noted it."""
+    path = run / COST
+    return float(json.loads(path.read_text(encoding="utf8"))["cpu_seconds"]) if path.is_file() else None
 
 
 def as_markdown(experiment: Experiment, results: dict[str, dict]) -> str:
@@ -166,8 +183,12 @@ def as_markdown(experiment: Experiment, results: dict[str, dict]) -> str:
                 levels = f"{100 * row['before']:.1f} | {100 * row['after']:.1f}"
                 ahead = points(result["ahead"].get(label))
                 lines.append(f"| {label} | {arm} | {levels} | {points(row)} | {seeds} | {ahead} |")
-    times = "; ".join(f"{arm} {', '.join(map(str, result['seconds']))} s" for arm, result in results.items())
-    return "\n".join([*lines, "", f"Training time of each seed, one thread: {times}.", ""])
+    times = "; ".join(f"{arm} {', '.join(map(_seconds, result['seconds']))}" for arm, result in results.items())
+    return "\n".join([*lines, "", f"CPU time of each seed's run, start and measuring included: {times}.", ""])
+
+
+def _seconds(one: float | None) -> str:
+    return "not noted" if one is None else f"{one:.0f} s"
 
 
 def points(row: dict[str, float] | None) -> str:

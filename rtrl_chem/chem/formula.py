@@ -12,12 +12,13 @@ from rdkit.Chem import rdMolDescriptors
 __all__ = ["formula_of", "formulas_named", "heavy_elements"]
 
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_PART = re.compile(r"([A-Z][a-z]?)(\d*)")
-# Elements and counts as a word of its own, perhaps with a charge.
-_CANDIDATE = re.compile(r"(?<![\w(\[-])((?:[A-Z][a-z]?\d*)+)(?:\d*[+-])?(?![\w(\[-])")
+_PART = re.compile(r"([A-Z][a-z]?)(\d*)", re.ASCII)
+# Elements and counts as a word of its own, perhaps with a charge; no molecule has a million atoms.
+_CANDIDATE = re.compile(r"(?<![\w(\[-])((?:[A-Z][a-z]?[0-9]{0,6})+)(?:[0-9]{0,2}[+-])?(?![\w(\[-])")
 # Without the word "formula" only what starts as an organic compound's does counts: C18 is a chain, CH3 a group.
 _SAID = re.compile(r"\bformula\b[\w\s,:=]{0,20}$", re.IGNORECASE)
-_ORGANIC = re.compile(r"C\d+H\d+")
+_SAID_LENGTH = 30  # a character before the word, the word, what may follow it
+_ORGANIC = re.compile(r"C\d+H\d+", re.ASCII)
 _A_PART = re.compile(r"\s+(?:group|substituent|chain|unit|moiety|fragment|side)", re.IGNORECASE)
 
 
@@ -50,7 +51,7 @@ def formulas_named(text: str) -> frozenset[str]:
     text = text.translate(_SUBSCRIPTS)
     found = set()
     for match in _CANDIDATE.finditer(text):
-        said = _SAID.search(text[: match.start()])
+        said = _SAID.search(text[max(0, match.start() - _SAID_LENGTH) : match.start()])
         organic = _ORGANIC.match(match[1]) and not _A_PART.match(text, match.end())
         if (said or organic) and (formula := _hill(match[1])):
             found.add(formula)

@@ -221,7 +221,7 @@ _OF_ANOTHER = re.compile(
 )
 # "in which the hydroxy group has been replaced by chloro": what stood there before is gone.
 _REPLACED = re.compile(
-    r"\b(?:in which|where|wherein|with|whose|by replacement of)\b(?:(?!\b(?:in which|where|whose)\b)[^.;])*?"
+    r"\b(?:in which|where|wherein|with|whose|by replacement of)\b(?:(?!\b(?:in which|where|whose)\b)[^.;]){0,500}?"
     r"\b(?:replace[ds]?|exchanged|converted|replacement|acylated|esterified|methylated) (?:\w+ )?(?:by|with|to|into)\b"
 )
 _DENIED = re.compile(

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from rtrl_chem.errors import ConfigError, RtrlError
 from rtrl_chem.evaluation.bootstrap import resampled_sums
@@ -26,6 +25,7 @@ from rtrl_chem.evaluation.scoring import Options, infer_direction, item_scores
 from rtrl_chem.evaluation.suites.guard import guard_scores, read_records
 from rtrl_chem.evaluation.tables import comparison_table
 from rtrl_chem.tasks import Direction, load_task
+from rtrl_chem.terminal import Console
 
 __all__ = ["LOWER_IS_BETTER", "Comparison", "Difference", "compare", "compare_guard", "compare_scores"]
 

@@ -178,6 +178,7 @@ def _greedy(policy: Policy, config: Config, journal: Journal | None) -> Greedy:
     from rtrl_chem.models.generate import generate
 
     def ask(direction: Direction, sources: list[str], advance: Callable[[int], None]) -> list[Answer]:
+        """The policy's greedy answer to each source."""
         with policy.along(direction) as one:
             answers = generate(
                 one.model,
@@ -200,6 +201,7 @@ def _likelihood(policy: Policy, config: Config, journal: Journal | None) -> Like
     def score(
         direction: Direction, sources: list[str], outputs: list[str], advance: Callable[[int], None]
     ) -> list[Score]:
+        """log p(source | output) of each pair under the policy."""
         with policy.along(direction.opposite) as one:
             return log_likelihoods(
                 one.model,

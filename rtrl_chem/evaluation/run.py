@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from rtrl_chem.config import ModelConfig
@@ -23,6 +22,7 @@ from rtrl_chem.evaluation.tables import metrics_table
 from rtrl_chem.models.origin import sides_of, style_of_run
 from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task, load_task
+from rtrl_chem.terminal import Console
 
 if TYPE_CHECKING:
     from rtrl_chem.config import Config

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from rtrl_chem.evaluation.measure import route
@@ -19,6 +18,7 @@ from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.scoring import Options, infer_direction, score_saved
 from rtrl_chem.evaluation.tables import dialect_table, saved_table
 from rtrl_chem.tasks import Direction, Task, load_task
+from rtrl_chem.terminal import Console
 
 __all__ = ["Request", "measure_saved"]
 

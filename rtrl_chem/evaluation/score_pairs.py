@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from rtrl_chem import chem
 from rtrl_chem.config import Config
 from rtrl_chem.data.corpus import admit
@@ -30,6 +28,7 @@ from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.evaluation.run import load_for_evaluation, progress_bar
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction, Task, load_task
+from rtrl_chem.terminal import Console
 
 if TYPE_CHECKING:
     from rtrl_chem.rewards.compose import Judged, RoundTripReward
@@ -169,7 +168,7 @@ def _record(one: Judged) -> dict[str, Any]:
         "reason": _reason(one),
         "nats": one.nats,
         "tokens": one.tokens,
-    }
+    } | ({"x_hat": list(one.x_hat)} if one.x_hat is not None else {})
 
 
 def _reason(one: Judged) -> str:

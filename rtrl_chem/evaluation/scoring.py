@@ -145,6 +145,7 @@ class _Plan:
         options: Options,
         not_measured: dict[str, str],
     ) -> _Plan:
+        """What to measure of these predictions; why the rest cannot be goes into `not_measured`."""
         output, labelled, ranks = task.output(direction), predictions.labelled, predictions.ranks
         back = all(row.reconstructions is not None for row in predictions.rows)
         reading = captions.prepare(options.vocabulary, options.wordnet) if labelled and output.prose else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rtrl_chem.evaluation.summary import Change, Changes, Summary
 
 __all__ = [
+    "change_cells",
     "change_in_words",
     "comparison_table",
     "dialect_table",
@@ -51,15 +52,19 @@ def _add_changes(shown: Table, changes: Changes) -> None:
     for name, change in changes.metrics.items():
         if name in DETAILS:
             continue
-        cells = (_number(change.before, change.unit), _number(change.after, change.unit), _difference(change))
         # Text, because rich would take the brackets of an interval for markup.
-        shown.add_row(Text(change.label), *map(Text, cells))
+        shown.add_row(Text(change.label), *map(Text, change_cells(change)))
+
+
+def change_cells(change: Change) -> tuple[str, str, str]:
+    """Before, after, and the difference with its interval."""
+    return _number(change.before, change.unit), _number(change.after, change.unit), _difference(change)
 
 
 def change_in_words(change: Change) -> str:
     """names exactly right 30.0% -> 25.0% (-5.0 [-8.0, -2.0])"""
-    before, after = (_number(value, change.unit) for value in (change.before, change.after))
-    return f"{change.label} {before} -> {after} ({_difference(change)})"
+    before, after, difference = change_cells(change)
+    return f"{change.label} {before} -> {after} ({difference})"
 
 
 def metrics_table(metrics: Mapping[Direction, Metrics], task: Task) -> Table:

@@ -2,7 +2,7 @@
 
 Transformers' own loop reads a prompt anew for each of its samples, and runs every row of a batch until the longest has
 ended. Here a prompt is read once, and rows that have ended leave the batch. Greedy answers are the same; samples follow
-the same distribution with other random numbers.
+the same distribution with other random numbers: those the caller gives each row (`models.noise`).
 """
 
 from __future__ import annotations
@@ -42,24 +42,30 @@ def decode(
     logits_processor: Any,
     stopping_criteria: Any,
     generation_config: Any,
+    noise: torch.Tensor | None = None,
     **model_kwargs: Any,
 ) -> torch.Tensor:
     """Prompts (B, T), padded on the left, with their continuations, (B, T + new), padded on the right.
 
-    The interface is that of transformers' decoding methods. Where this loop does not apply (beams, a cache or a
-    logits processor that rows cannot be taken from, scores asked for) transformers' own is called.
+    `noise` (B, new) are uniform numbers from 0 to below 1 that decide the samples; without them torch's global
+    generator does. The interface is that of transformers' decoding methods. Where this loop does not apply (beams, a
+    cache or a logits processor that rows cannot be taken from, scores asked for) transformers' own is called, which
+    knows no `noise`.
     """
     if not _applies(generation_config, logits_processor, model_kwargs):
         method = model._beam_search if generation_config.num_beams > 1 else model._sample
         return method(input_ids, logits_processor, stopping_criteria, generation_config, **model_kwargs)
     pad = generation_config._pad_token_tensor
-    at, rows = input_ids.size(1), torch.arange(input_ids.size(0), device=input_ids.device)
+    start = at = input_ids.size(1)
+    rows = torch.arange(input_ids.size(0), device=input_ids.device)
+    noise = noise.to(input_ids.device) if noise is not None else None
     written = input_ids.new_full((len(rows), generation_config.max_length), 0 if pad is None else int(pad))
     written[:, :at] = input_ids
     alive = torch.ones_like(rows, dtype=torch.bool)  # of the rows still in the batch
     logits, model_kwargs = _read_prompts(model, input_ids, model_kwargs)
     while True:
-        tokens = _choose(logits_processor(input_ids, logits), generation_config.do_sample)
+        uniform = noise[rows, at - start] if noise is not None else None
+        tokens = _choose(logits_processor(input_ids, logits), generation_config.do_sample, uniform)
         if pad is not None:
             tokens = torch.where(alive, tokens, pad.to(tokens.device))
         written[rows, at] = tokens
@@ -108,8 +114,16 @@ def _forward(
     return outputs.logits[:, -1].float(), model_kwargs
 
 
-def _choose(scores: torch.Tensor, sample: bool) -> torch.Tensor:
-    return torch.multinomial(scores.softmax(-1), 1).squeeze(1) if sample else scores.argmax(-1)
+def _choose(scores: torch.Tensor, sample: bool, uniform: torch.Tensor | None) -> torch.Tensor:
+    """A token for each row of scores (B, V); `uniform` (B,) decides at which point of the cumulative distribution."""
+    if not sample:
+        return scores.argmax(-1)
+    if uniform is None:
+        return torch.multinomial(scores.softmax(-1), 1).squeeze(1)
+    # In double: where sums round, a token of probability zero could be met.
+    upto = scores.softmax(-1).cumsum(-1, dtype=torch.float64)
+    tokens = torch.searchsorted(upto, uniform[:, None] * upto[:, -1:], right=True)
+    return tokens.squeeze(1).clamp(max=scores.size(-1) - 1)  # what is not a number lies beyond the last
 
 
 def _select(model_kwargs: dict[str, Any], rows: torch.Tensor, size: int) -> dict[str, Any]:

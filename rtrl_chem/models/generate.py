@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from rtrl_chem.models.batching import left_pad, token_batches
 from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.decode import decode
 from rtrl_chem.models.decoding import Decoding
+from rtrl_chem.models.noise import key_of, row_noise
 from rtrl_chem.models.processes import processes
 from rtrl_chem.tasks.base import Direction
 
@@ -100,16 +102,17 @@ def answer_prompts(
 ) -> list[list[Answer]]:
     """`decoding.outputs` answers for each rendered prompt, in the order given; of a beam search the best first.
 
-    `max_batch_tokens` bounds rows x (prompt + new tokens). Sampling draws from its own seeded generator state (`seed`
-    stands in for `decoding.seed`) and leaves the caller's untouched. `on_progress` gets the number of prompts finished
-    since its last call. Under several processes every one must call this: each generates its share, and all get
-    everything; unless `alone`, where the prompts are this process's own. `memory` keeps the answers of each batch as it
-    is finished, and gives back those of an earlier call with the same arguments.
+    `max_batch_tokens` bounds rows x (prompt + new tokens). Samples of a prompt follow from the seed (`seed` stands in
+    for `decoding.seed`) and the prompt, whatever else is in the list, and the caller's generators are left untouched.
+    `on_progress` gets the number of prompts finished since its last call. Under several processes every one must call
+    this: each generates its share, and all get everything; unless `alone`, where the prompts are this process's own.
+    `memory` keeps the answers of each batch as it is finished, and gives back those of an earlier call with the same
+    arguments.
     """
     world = processes()
     rank, count = (0, 1) if alone else (world.process_index, world.num_processes)
-    own_seed = f"{decoding.seed if seed is None else seed} {rank}"
-    share = prompts[rank::count]
+    own_seed = decoding.seed if seed is None else seed
+    share = _numbered(prompts)[rank::count]
     mine = _answer_all(model, codec, direction, share, decoding, max_batch_tokens, own_seed, on_progress, memory)
     if count == 1:
         return mine
@@ -119,30 +122,43 @@ def answer_prompts(
     return answers
 
 
+def _numbered(prompts: list[str]) -> list[tuple[str, int]]:
+    """Each prompt with how often it came before: equal prompts get samples of their own."""
+    seen: Counter[str] = Counter()
+    found = []
+    for prompt in prompts:
+        found.append((prompt, seen[prompt]))
+        seen[prompt] += 1
+    return found
+
+
 def _answer_all(
     model: Any,
     codec: Codec,
     direction: Direction,
-    texts: list[str],
+    numbered: list[tuple[str, int]],
     decoding: Decoding,
     max_batch_tokens: int,
-    seed: str,
+    seed: int,
     on_progress: Callable[[int], None] | None,
     memory: Memory | None,
 ) -> list[list[Answer]]:
     """`answer_prompts` in one process."""
     settings, sampled = _settings(codec, decoding), decoding.method == "sampling"
-    prompts = codec.encode_prompts(texts) if texts else []
-    answers: list[list[Answer]] = [[] for _ in texts]
+    prompts = codec.encode_prompts([text for text, _ in numbered]) if numbered else []
+    answers: list[list[Answer]] = [[] for _ in numbered]
     lengths = [(len(p) + decoding.max_new_tokens) * decoding.rows for p in prompts]
     with torch.random.fork_rng(enabled=sampled), inference_mode_of(model):
         for number, batch in enumerate(token_batches(lengths, max_batch_tokens)):
             groups = memory.get(number) if memory else None
             if groups is None:
+                noise = None
                 if sampled:
-                    # Its own seed: the batches before it may be remembered ones.
-                    torch.manual_seed(random.Random(f"{seed} {number}").getrandbits(63))
-                groups = _answer(model, codec, direction, [prompts[i] for i in batch], settings)
+                    keys = [key_of(seed, *numbered[i], n) for i in batch for n in range(decoding.outputs)]
+                    noise = row_noise(keys, decoding.max_new_tokens)
+                    # Where `decode` does not apply; the batches before may be remembered ones.
+                    torch.manual_seed(random.Random(f"{seed} {processes().process_index} {number}").getrandbits(63))
+                groups = _answer(model, codec, direction, [prompts[i] for i in batch], settings, noise)
                 if memory:
                     memory.put(number, groups)
             for i, group in zip(batch, groups, strict=True):
@@ -153,11 +169,17 @@ def _answer_all(
 
 
 def _answer(
-    model: Any, codec: Codec, direction: Direction, prompts: list[list[int]], settings: GenerationConfig
+    model: Any,
+    codec: Codec,
+    direction: Direction,
+    prompts: list[list[int]],
+    settings: GenerationConfig,
+    noise: torch.Tensor | None,
 ) -> list[list[Answer]]:
-    """The answers to one batch of prompts."""
+    """The answers to one batch of prompts; `noise` decides samples (`models.decode`)."""
     ids, mask = left_pad(prompts, codec.tokenizer.pad_token_id, model.device)
-    own = {"custom_generate": decode} if settings.num_beams == 1 else {}  # beam search is transformers' own
+    # Beam search is transformers' own.
+    own: dict[str, Any] = {"custom_generate": decode, "noise": noise} if settings.num_beams == 1 else {}
     written = model.generate(input_ids=ids, attention_mask=mask, generation_config=settings, **own)
     read = [codec.read(direction, tokens) for tokens in written[:, ids.shape[1] :].tolist()]
     n = settings.num_return_sequences

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -21,7 +22,18 @@ from rtrl_chem.models.processes import processes
 from rtrl_chem.models.value_head import load_heads
 from rtrl_chem.tasks import Direction, Task, get_style
 
-__all__ = ["Judge", "Policy", "load_codec", "load_policy", "restore_forward", "restore_policy", "save_policy"]
+__all__ = [
+    "Judge",
+    "Policy",
+    "load_codec",
+    "load_policy",
+    "merged_model",
+    "restore_forward",
+    "restore_policy",
+    "save_policy",
+]
+
+PICKLED = ("pytorch_model*.bin", "adapter_model.bin", "*.ckpt", "*.pt", "*.pth")
 
 
 def load_policy(
@@ -38,8 +50,8 @@ def load_policy(
     it is merged and all weights are trained.
 
     Raises ModelError, in one line, where the folder lacks a tokenizer, the architecture is no causal LM, or nothing can
-    be loaded. Weights come from safetensors or GGUF only, and code from a model's repository runs only under
-    `trust_remote_code: true`.
+    be loaded. Weights come from safetensors or GGUF, from pickled files only under `use_safetensors: false`; code that
+    comes with a model runs only under `trust_remote_code: true`.
     """
     sides = sides_of(str(weights or config.path))
     if models == "shared" and sides is not None and weights is None:
@@ -66,7 +78,7 @@ def _load_one(config: ModelConfig, task: Task, weights: Path | None) -> Policy:
     if config.lora is not None:
         model = _add_lora(model, config, weights or origin.adapter)
     elif origin.adapter is not None:
-        model = _merged(model, origin.adapter)
+        model = _merged(model, config, origin.adapter)
     if weights is not None and config.lora is None:
         _put_back(model, config, weights)
     model.config.use_cache = True
@@ -177,7 +189,7 @@ def _load_tokenizer(origin: Origin, config: ModelConfig) -> PreTrainedTokenizerB
 
 # What transformers raises for a folder, an id or a file that it cannot use: missing, cut off, of other shapes, or in
 # need of a package that is not installed.
-_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError)
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError, UnpicklingError)
 _CURE = "model.path must be a Hub id or a folder with weights, config.json and tokenizer files"
 
 
@@ -191,7 +203,9 @@ def _load_model(origin: str, config: ModelConfig) -> Any:
         dtype = torch.float32
     try:
         if not config.gguf_file:
-            options |= {"use_safetensors": True}
+            _refuse_pickled(Path(origin), config)
+            # None lets transformers take either, safetensors first.
+            options |= {"use_safetensors": config.use_safetensors or None, "weights_only": True}
             _refuse_encoder_decoder(origin, config)
         else:
             options |= {"quantization_config": _dequantize(config.gguf_file)}
@@ -220,16 +234,24 @@ def _load_base(origin: Origin, config: ModelConfig) -> Any:
         raise ModelError(f"model {config.path!r} is an adapter over {origin.base!r}: {error}") from None
 
 
-def _merged(model: Any, adapter: Path) -> Any:
+def merged_model(config: ModelConfig, adapter: Path, dtype: str) -> Any:
+    """The whole model that `config.path` is or lies over, loaded anew on the CPU, with the weights of an adapter merged
+    into its own."""
+    base = _load_base(origin_of(config.path), config.model_copy(update={"dtype": dtype}))
+    return _merged(base, config, adapter)
+
+
+def _merged(model: Any, config: ModelConfig, adapter: Path) -> Any:
     """The model with the adapter's weights in its own."""
     from peft import PeftModel
 
-    merged = _adapted(model, adapter, PeftModel.from_pretrained).merge_and_unload()
+    merged = _adapted(model, config, adapter, PeftModel.from_pretrained).merge_and_unload()
     merged.requires_grad_(True)  # an adapter freezes what it lies over
     return merged
 
 
-def _adapted(model: Any, adapter: Path, load: Callable[..., Any]) -> Any:
+def _adapted(model: Any, config: ModelConfig, adapter: Path, load: Callable[..., Any]) -> Any:
+    _refuse_pickled(adapter, config, "adapter_model.safetensors")  # PEFT takes the pickled file where this is missing
     try:
         return load(model, adapter)
     except (*_LOADING_ERRORS, TypeError) as error:
@@ -239,7 +261,8 @@ def _adapted(model: Any, adapter: Path, load: Callable[..., Any]) -> Any:
 def _put_back(model: Any, config: ModelConfig, folder: Path) -> None:
     """Load a checkpoint of ours into the model, or into its live adapter."""
     if not hasattr(model, "peft_config"):
-        saved = config.model_copy(update={"gguf_file": None, "revision": None})  # checkpoints of ours are safetensors
+        # Checkpoints of ours are safetensors.
+        saved = config.model_copy(update={"gguf_file": None, "revision": None, "use_safetensors": True})
         model.load_state_dict(_load_model(str(folder), saved).state_dict())
         return
     from peft import load_peft_weights, set_peft_model_state_dict
@@ -248,7 +271,17 @@ def _put_back(model: Any, config: ModelConfig, folder: Path) -> None:
         saved = load_peft_weights(str(folder), device=str(model.device))
         set_peft_model_state_dict(model, saved, adapter_name="default")
 
-    _adapted(model, folder, load)
+    _adapted(model, config, folder, load)
+
+
+def _refuse_pickled(folder: Path, config: ModelConfig, safe: str = "*.safetensors") -> None:
+    """ModelError where the weights in a folder are pickled, none named `safe`: reading them may run code in them."""
+    found = sorted(file.name for pattern in PICKLED for file in folder.glob(pattern))
+    if config.use_safetensors and found and not any(folder.glob(safe)):
+        raise ModelError(
+            f"the weights in {str(folder)!r} are pickled ({found[0]}), and reading them may run code; save them as "
+            "safetensors, or set model.use_safetensors: false if you trust where they come from"
+        )
 
 
 def _refuse_encoder_decoder(origin: str, config: ModelConfig) -> None:
@@ -274,7 +307,7 @@ def _add_lora(model: Any, config: ModelConfig, saved: Path | None) -> Any:
     lora = config.lora or {}
     if saved is not None:
         # is_trainable=False, the default, would train nothing and say nothing.
-        model = _adapted(model, saved, partial(PeftModel.from_pretrained, is_trainable=True))
+        model = _adapted(model, config, saved, partial(PeftModel.from_pretrained, is_trainable=True))
         _refuse_other_fields(lora, model.peft_config["default"], saved)
         return model
     try:
@@ -307,5 +340,7 @@ def _style(config: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> Any:
 
 
 def _first_line(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):  # torch's own words say how to run the code all the same
+        return "its pickled file holds more than weights"
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -34,6 +36,8 @@ class ReverseModel:
     """Scores how well x comes back from y. Each distinct (x, y) is scored, and each distinct y read back, once in the
     life of the object: one phase.
 
+    `requests` counts the questions, `scored` those that went through the model, `seconds` what these took.
+
     `direction` is the policy's; x is an answer of the opposite direction. The scored span is x and the token that ends
     it (`models.codec.Target`). `snapshot` is a `models.snapshot.Snapshot`. `max_new_tokens` and `seed` are those of
     reconstructions.
@@ -55,14 +59,15 @@ class ReverseModel:
         self.max_new_tokens = max_new_tokens
         self.seed = seed
         self.requests = 0
+        self.seconds = 0.0
         self._known: dict[tuple[str, str], Score] = {}
         self._written: dict[tuple[str, int, float], list[str]] = {}
-        self._draws = 0
+        self._told = (0, 0)
 
     @property
     def scored(self) -> int:
-        """How many distinct pairs went through the model."""
-        return len(self._known)
+        """How many distinct pairs, and outputs to read back, went through the model."""
+        return len(self._known) + len(self._written)
 
     def log_likelihood(self, sources: list[str], outputs: list[str]) -> list[Score]:
         """log p(source | output) for each pair of two lists of equal length."""
@@ -70,7 +75,9 @@ class ReverseModel:
         self.requests += len(pairs)
         fresh = [pair for pair in dict.fromkeys(pairs) if pair not in self._known]
         if fresh:
+            start = time.perf_counter()
             self._known.update(zip(fresh, self._score(fresh), strict=True))
+            self.seconds += time.perf_counter() - start
         return [self._known[pair] for pair in pairs]
 
     def prior(self, sources: list[str]) -> list[Score]:
@@ -87,9 +94,10 @@ class ReverseModel:
     def reconstruct(self, outputs: list[str], count: int, temperature: float) -> list[list[str]]:
         """`count` reconstructions x_hat sampled from each output (one, greedily, at temperature 0); "" for one that was
         cut off. Every process asks about its own outputs."""
+        self.requests += len(outputs)
         fresh = [y for y in dict.fromkeys(outputs) if (y, count, temperature) not in self._written]
         if fresh:
-            self._draws += 1
+            start = time.perf_counter()
             with self.snapshot.active() as model:
                 groups = generate(
                     model,
@@ -100,12 +108,32 @@ class ReverseModel:
                     max_batch_tokens=self.max_batch_tokens,
                     num_samples=count,
                     temperature=temperature,
-                    seed=self.seed + self._draws,
+                    seed=self.seed,
                     alone=True,
                 )
             for y, group in zip(fresh, groups, strict=True):
                 self._written[y, count, temperature] = ["" if one.truncated else one.text for one in group]
+            self.seconds += time.perf_counter() - start
         return [self._written[y, count, temperature] for y in outputs]
+
+    def news(self) -> dict[str, Any]:
+        """What was scored and read back since the last call, for JSON: a killed phase is to go on with the same numbers
+        to the last bit, which others' batches would not give."""
+        scores, written = self._told
+        found = {
+            "scores": [[*pair, one.nats, one.tokens] for pair, one in islice(self._known.items(), scores, None)],
+            "written": [[*asked, texts] for asked, texts in islice(self._written.items(), written, None)],
+            "requests": self.requests,
+        }
+        self._told = (len(self._known), len(self._written))
+        return found
+
+    def put_back(self, news: dict[str, Any]) -> None:
+        """Remember what was scored and read back before."""
+        self._known |= {(x, y): Score(nats, tokens) for x, y, nats, tokens in news["scores"]}
+        self._written |= {(y, count, temperature): texts for y, count, temperature, texts in news["written"]}
+        self.requests = news["requests"]
+        self._told = (len(self._known), len(self._written))
 
     def _score(self, pairs: list[tuple[str, str]]) -> list[Score]:
         back = self.direction.opposite

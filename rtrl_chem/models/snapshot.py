@@ -2,7 +2,8 @@
 
 TRL replaces `model.forward` on the instance, so a deep copy of a policy in training would follow the live weights. A
 snapshot is therefore built afresh: a new module with copied weights for full fine-tuning; a second named adapter on the
-same base for LoRA, which costs no second copy of the base.
+same base for LoRA, which costs no second copy of the base. Where the policy's weights are cut up among the processes,
+so are the copied ones (`models.sharding`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from rtrl_chem.models.sharding import Shards, empty, fill, is_sharding, whole
 
 __all__ = ["AdapterSlot", "AdapterSnapshot", "FrozenModel", "ModuleSnapshot", "Snapshot", "take_snapshot"]
 
@@ -28,16 +31,37 @@ class ModuleSnapshot:
         with torch.random.fork_rng():  # initial weights are drawn; they must not shift the run's random numbers
             self.model = type(model)._from_config(config, dtype=model.dtype)
         self.model.to(model.device).eval().requires_grad_(False)
+        self._shards: Shards | None = None
+        self._users = 0
+        if is_sharding():
+            empty(self.model)
         self.refresh(model)
 
     def refresh(self, model: Any) -> None:
         """Take the policy's weights as they are now."""
-        self.model.load_state_dict(model.state_dict())
+        if is_sharding():
+            self._shards = Shards(model.state_dict())
+        else:
+            self.model.load_state_dict(model.state_dict())
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """All weights in this process; every one must enter this where they are cut up, before it uses the model."""
+        if self._shards is not None and not self._users:
+            fill(self.model, self._shards.gathered())
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._shards is not None and not self._users:
+                empty(self.model)
 
     @contextmanager
     def active(self) -> Iterator[Any]:
         """The frozen model, ready to score."""
-        yield self.model
+        with self.whole():
+            yield self.model
 
 
 class AdapterSlot:
@@ -76,16 +100,23 @@ class AdapterSlot:
         ]
 
     @contextmanager
+    def whole(self) -> Iterator[None]:
+        """All weights in this process; every one must enter this where they are cut up, before it uses the model."""
+        with whole(self.model):
+            yield
+
+    @contextmanager
     def active(self) -> Iterator[Any]:
         """The base under the frozen adapter, in evaluation mode; the live adapter is put back afterwards."""
         training = self.model.training
-        self.model.eval()
-        self.model.set_adapter(self.name, inference_mode=True)
-        try:
-            yield self.model
-        finally:
-            self.model.set_adapter(_LIVE)
-            self.model.train(training)
+        with self.whole():
+            self.model.eval()
+            self.model.set_adapter(self.name, inference_mode=True)
+            try:
+                yield self.model
+            finally:
+                self.model.set_adapter(_LIVE)
+                self.model.train(training)
 
 
 class AdapterSnapshot(AdapterSlot):
@@ -107,14 +138,21 @@ class FrozenModel:
         self.model = model
 
     @contextmanager
+    def whole(self) -> Iterator[None]:
+        """All weights in this process; every one must enter this where they are cut up, before it uses the model."""
+        with whole(self.model):
+            yield
+
+    @contextmanager
     def active(self) -> Iterator[Any]:
         """The model in evaluation mode; its mode is put back afterwards."""
         training = self.model.training
-        self.model.eval()
-        try:
-            yield self.model
-        finally:
-            self.model.train(training)
+        with self.whole():
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train(training)
 
 
 Snapshot = ModuleSnapshot | AdapterSlot | FrozenModel

@@ -24,7 +24,11 @@ def load_engine(config: ModelConfig, path: str) -> Any:
     import vllm
 
     return vllm.LLM(
-        model=path, revision=config.revision, dtype=config.dtype, trust_remote_code=config.trust_remote_code
+        model=path,
+        revision=config.revision,
+        dtype=config.dtype,
+        trust_remote_code=config.trust_remote_code,
+        load_format="safetensors" if config.use_safetensors and not config.gguf_file else "auto",
     )
 
 

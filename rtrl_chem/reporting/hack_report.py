@@ -8,7 +8,6 @@ Everything comes from rounds/*/completions.parquet. To be suspicious is not to b
 from __future__ import annotations
 
 import heapq
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +22,11 @@ from rapidfuzz.distance import Levenshtein
 
 from rtrl_chem.evaluation.files import write_json, write_text
 from rtrl_chem.evaluation.referee import Referee, read_names
+from rtrl_chem.reporting.markdown import code, plain, table
 from rtrl_chem.rewards.verdict import Verdict
 from rtrl_chem.tasks import Direction, Task
 
-__all__ = ["HackReport", "Suspect", "hack_report", "look_at", "markdown", "write_hack_report"]
+__all__ = ["HackReport", "Suspect", "hack_report", "look_at", "markdown", "verdict_table", "write_hack_report"]
 
 SHOWN = 10  # most rewarded suspects in the report
 EXAMINED = 2_000  # most rewarded outputs of each phase that are looked at
@@ -34,7 +34,7 @@ REFEREED = 300  # of each direction
 NEAR_COPY = 0.9  # normalized edit similarity of x and y
 MANY_SOURCES = 3  # distinct sources of one phase with the same answer
 STRANGE_LENGTH = 4.0  # times longer or shorter than usual, per character of the source
-REPEATED = re.compile(r"(.{3,}?)\1{3,}", re.DOTALL)
+REPEATED = re.compile(r"(.{3,100}?)\1{3,}", re.DOTALL)
 CUT = 300  # characters of an output that Markdown shows
 
 Row = dict[str, Any]
@@ -189,49 +189,42 @@ def _rates(rows: Sequence[Row]) -> dict[str, float]:
 def markdown(report: HackReport) -> str:
     """The report to read. Whatever a model wrote stands in code spans, control characters escaped."""
     lines = ["# Hack report", "", "## Verdicts over time", ""]
-    lines += [*_verdict_table(report.phases), ""]
+    lines += [*verdict_table(report.phases), ""]
     lines += [
         f"## The {len(report.suspects)} most rewarded suspicious outputs"
         if report.suspects
         else "## No suspicious output",
         "",
         f"{report.examined:,} outputs with the verdict OK were looked at, the most rewarded of each phase. "
-        f"Referee: {report.referee or 'not asked'}.",
+        f"Referee: {plain(report.referee) or 'not asked'}.",
         "",
     ]
-    lines += [f"- {reason}: {n:,}" for reason, n in report.reasons.items()]
+    lines += [f"- {plain(reason)}: {n:,}" for reason, n in report.reasons.items()]
     for number, one in enumerate(report.suspects, 1):
         lines += [
             "",
             f"### {number}. reward {one.reward:.4g}, {one.phase}, step {one.step}, {one.direction}",
             "",
-            f"- x: {_code(one.source)}",
-            f"- y: {_code(one.output)}",
-            *(f"- {_plain(reason)}" for reason in one.reasons),
+            f"- x: {code(one.source, CUT)}",
+            f"- y: {code(one.output, CUT)}",
+            *(f"- {_in_words(reason)}" for reason in one.reasons),
         ]
     return "\n".join(lines) + "\n"
 
 
-def _verdict_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
+def verdict_table(phases: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of Markdown: the share of each verdict that occurs, at the beginning and at the end of each phase."""
     names = [name for name in phases[0]["verdicts"] if any(phase["verdicts"].get(name) for phase in phases)]
-    rows = ["Shares of all samples: in the first tenth of a phase's steps -> in the last.", ""]
-    rows += [f"| phase | samples | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
+    rows = []
     for phase in phases:
         first, last = phase["tenths"][0], phase["tenths"][-1]
-        cells = [f"{first.get(name, 0):.1%} -> {last.get(name, 0):.1%}" for name in names]
-        rows.append(f"| {phase['phase']} | {phase['samples']:,} | {' | '.join(cells)} |")
-    return rows
+        shares = [f"{first.get(name, 0):.1%} -> {last.get(name, 0):.1%}" for name in names]
+        rows.append([plain(phase["phase"]), f"{phase['samples']:,}", *shares])
+    head = ["phase", "samples", *map(plain, names)]
+    return ["Shares of all samples: in the first tenth of a phase's steps -> in the last.", "", *table(head, rows)]
 
 
-def _code(text: str) -> str:
-    """A code span that holds the text whatever is in it."""
-    shown = json.dumps(text[:CUT]).replace("\x7f", "\\u007f")[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
-    more = f" (and {len(text) - CUT:,} characters more)" if len(text) > CUT else ""
-    return f"{fence} {shown} {fence}{more}"
-
-
-def _plain(reason: str) -> str:
+def _in_words(reason: str) -> str:
     """A reason as text; what it quotes of an output as code."""
     name, colon, rest = reason.partition(": ")
-    return f"{name}: {_code(rest)}" if colon else name
+    return f"{plain(name)}: {code(rest, CUT)}" if colon else plain(name)

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from rtrl_chem.reporting.inspection_page import percent, render
 from rtrl_chem.reporting.plots import require_report, save_png
 from rtrl_chem.reporting.progress import progress_line
 from rtrl_chem.tasks import load_task
+from rtrl_chem.terminal import Console
 
 __all__ = ["Request", "inspect_corpus"]
 
@@ -62,7 +62,7 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
             on_progress("writing the page", 0, None)
             _write(found, request.out)
     if as_json:
-        print(json.dumps(found.to_json(), ensure_ascii=False))
+        print(json.dumps(found.to_json()))
     else:
         _show(found, Console())
     if request.out is not None:
@@ -89,7 +89,7 @@ def _token_lengths(model: str) -> Callable[[list[str]], list[int]]:
 
     logging.set_verbosity_error()  # "longer than the maximum" is what is being counted
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path(model))
+        tokenizer = AutoTokenizer.from_pretrained(model_path(model), trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, TypeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"--tokenizer {model}: cannot be loaded ({reason}); give a Hub id or a folder") from None

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rtrl_chem import strict_yaml
 from rtrl_chem.errors import RtrlError, RunFolderError
+from rtrl_chem.terminal import Console
 
 __all__ = ["RunRecord", "compare_runs", "list_runs", "read_run"]
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rtrl_chem.config import Rewards
@@ -19,6 +20,7 @@ from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.reverse import ReverseModel, Score
 from rtrl_chem.rewards.degenerate import measure_degenerate
 from rtrl_chem.rewards.registry import WeightedTerm, build_terms
+from rtrl_chem.rewards.share import judge_by_source
 from rtrl_chem.rewards.terms import Batch, Term
 from rtrl_chem.rewards.verdict import Judgement, Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
@@ -45,7 +47,7 @@ class Judged:
 
     `evidence` is the text a verdict rests on, such as a leak. `components` are the terms' values before weights, None
     where a term was left out. `nats` and `tokens` are log p(x | y) and what it runs over, None where no term asked for
-    it or the output failed a gate.
+    it or the output failed a gate; likewise `x_hat`, the reconstructions that a term had sampled from the output.
     """
 
     direction: Direction
@@ -59,6 +61,16 @@ class Judged:
     components: dict[str, float | None]
     nats: float | None = None
     tokens: int | None = None
+    x_hat: tuple[str, ...] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON, without loss."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Judged:
+        """The other way round."""
+        return cls(**content | {"direction": Direction(content["direction"]), "verdict": Verdict(content["verdict"])})
 
     @property
     def counted(self) -> bool:
@@ -85,7 +97,13 @@ class RoundTripReward:
         self.terms = build_terms(rewards)
         self.passing = {Verdict.OK, *map(Verdict, ungated)}
         self.stopwatch = Stopwatch()
+        self.latest: list[Judged] = []  # the samples judged last for the trainer
         self._undrained: list[Judged] = []
+
+    def whole(self) -> AbstractContextManager[None]:
+        """The reverse model with all its weights; to be entered by every process where they are cut up."""
+        entered: AbstractContextManager[None] = self.reverse.snapshot.whole()
+        return entered
 
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call."""
@@ -109,10 +127,13 @@ class RoundTripReward:
         batch = samples.take(passed)
         columns = {one.name: self._timed(one, samples, batch, passed) for one in self.terms}
         scores = dict(zip(passed, batch.scores, strict=True)) if batch.was_scored else {}
-        return [
+        judged = [
             self._judged(samples, i, answers[i].completion, judgements[i], columns, scores.get(i))
             for i in range(len(samples))
         ]
+        for i in passed if batch.read_back else ():
+            judged[i] = replace(judged[i], x_hat=batch.read_back.get(outputs[i]))
+        return judged
 
     def _timed(self, one: WeightedTerm, samples: Batch, batch: Batch, passed: list[int]) -> Column:
         start = time.perf_counter()
@@ -156,16 +177,18 @@ class RoundTripReward:
         source: list[str],
         target: list[str | None] | None = None,
         **trl: Any,
-    ) -> list[float]:
-        """TRL's interface: one reward per completion; components and verdicts go to TRL's log."""
+    ) -> list[float | None]:
+        """TRL's interface: one reward per completion, None where no term has a word on the source (a 0 would say that
+        the answer is bad); components and verdicts of all processes go to TRL's log."""
         answers = [self.codec.read(self.direction, ids) for ids in completion_ids]
-        judged = self.judge(source, answers, target)
-        self._undrained += judged
+        mine, everyones = judge_by_source(self.judge, source, answers, target or [None] * len(source))
+        self.latest = mine
+        self._undrained += mine
         log_metric = trl.get("log_metric")
         if log_metric:
-            for name, value in (summary(judged) | self._degenerate(judged)).items():
+            for name, value in (summary(everyones) | self._degenerate(everyones)).items():
                 log_metric(name, value)
-        return [one.reward for one in judged]
+        return [one.reward if one.counted else None for one in mine]
 
 
 def _values(term: Term, samples: Batch, batch: Batch, passed: list[int]) -> Column:

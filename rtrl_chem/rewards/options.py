@@ -56,6 +56,7 @@ TAKEN = (
     "direction",
     "source",
     "output",
+    "x_hat",
     "completion",
     "target",
     "reward",

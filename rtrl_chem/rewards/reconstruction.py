@@ -27,7 +27,7 @@ class Reconstruction:
     def __call__(self, batch: Batch) -> list[float]:
         """The mean over the samples of each output."""
         n, options = self.options.n, self.options
-        groups = batch.reverse.reconstruct(list(batch.outputs), n, options.temperature)
+        groups = batch.reconstruct(n, options.temperature)
         written = [x_hat for group in groups for x_hat in group]
         wanted = [x for x in batch.sources for _ in range(n)]
         if batch.source_domain.is_structure:

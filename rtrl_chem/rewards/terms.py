@@ -27,6 +27,8 @@ class Batch:
     outputs: tuple[str, ...]
     targets: tuple[str | None, ...]
     reverse: ReverseModel = field(repr=False)
+    read_back: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """The reconstructions that a term has asked for, by output."""
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -45,6 +47,12 @@ class Batch:
     def scores(self) -> list[Score]:
         """log p(x | y) of each sample under the frozen reverse model."""
         return self.reverse.log_likelihood(list(self.sources), list(self.outputs))
+
+    def reconstruct(self, n: int, temperature: float) -> list[list[str]]:
+        """`n` reconstructions x_hat that the frozen reverse model samples from each output."""
+        groups = self.reverse.reconstruct(list(self.outputs), n, temperature)
+        self.read_back.update((y, tuple(group)) for y, group in zip(self.outputs, groups, strict=True))
+        return groups
 
     @property
     def was_scored(self) -> bool:

@@ -34,10 +34,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from rtrl_chem import strict_yaml
 from rtrl_chem.errors import ConfigError, did_you_mean, problems_of
 
 __all__ = ["EQUALITIES", "Direction", "Domain", "Example", "Task", "fill", "read_answer_text", "read_task_file"]
@@ -202,11 +202,13 @@ def read_task_file(path: str | Path) -> Task:
     """The task in a YAML file; ConfigError, naming every problem of the file at once, if it is not one."""
     where = f"task file {path}"
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf8"))
+        raw, repeats = strict_yaml.parse(Path(path).read_text(encoding="utf8"))
     except OSError as error:
         raise ConfigError(f"cannot be read ({error.strerror}); give the path of a YAML file", where) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"is not YAML: {' '.join(str(error).split())}", where) from None
+    except (strict_yaml.YamlError, UnicodeDecodeError) as error:
+        raise ConfigError(f"is not YAML: {error}", where) from None
+    if repeats:
+        raise ConfigError(repeats, where)
     if not isinstance(raw, dict):
         raise ConfigError(f"must hold keys and values (name, left, right, ...), holds {type(raw).__name__}", where)
     return task_from_mapping(raw, where)

@@ -13,6 +13,7 @@ from trl import GRPOConfig, RLOOConfig, SFTConfig
 from rtrl_chem.config import Config, PPOOptions
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.models.processes import processes
+from rtrl_chem.passthrough import RUN_WIDE
 from rtrl_chem.training.phase import Phase
 
 __all__ = [
@@ -87,13 +88,15 @@ def sources_per_phase(arguments: OnPolicyArguments) -> int:
 
 
 def _fixed(phase: Phase, folder: Path) -> dict[str, Any]:
-    """What the round loop decides; the config refuses these names under `trainer`."""
+    """What the round loop decides. The config refuses these names under `trainer`, but for report_to, which is the
+    whole run's (`training.trackers`): a trainer's own reports would begin at step 0 in each phase."""
     return {
         "output_dir": str(folder),
         "seed": phase.seed,
         "data_seed": phase.seed,
         "save_strategy": "no",
         "disable_tqdm": True,
+        "report_to": "none",
     }
 
 
@@ -104,14 +107,14 @@ def _build(kind: type[Arguments], ours: dict[str, Any], given: dict[str, Any], f
         "bf16": on_gpu and torch.cuda.is_bf16_supported(),
         "gradient_checkpointing": False,
         "logging_steps": 1,
-        "report_to": "none",
     }
     if not on_gpu:
         # Without `use_cpu` transformers takes each of several CPU processes for the only one.
         common |= {"dataloader_pin_memory": False, "use_cpu": True}
+    own = {name: value for name, value in given.items() if name not in RUN_WIDE}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            return kind(**(common | ours | given | fixed))
+            return kind(**(common | ours | own | fixed))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from None

@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer, RLOOConfig
 
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
@@ -18,11 +19,12 @@ from rtrl_chem.training.arguments import OnPolicyArguments, PPOArguments, sample
 from rtrl_chem.training.joint import JointReward
 from rtrl_chem.training.phase import PhaseResult
 from rtrl_chem.training.ppo import RoundTripPPOTrainer, value_head_of
+from rtrl_chem.training.resumable import Keeping
 from rtrl_chem.training.rloo import RoundTripRLOOTrainer
 from rtrl_chem.training.rollouts import NEGLIGIBLE, RoundTripRollouts, deals_freely
 from rtrl_chem.training.sft import Example
 from rtrl_chem.training.supervised import SupervisedTerm
-from rtrl_chem.training.trainers import LogOf, run_trainer
+from rtrl_chem.training.trainers import run_trainer
 
 __all__ = ["RoundTripGRPOTrainer", "run_grpo"]
 
@@ -34,10 +36,9 @@ class RoundTripGRPOTrainer(RoundTripRollouts, GRPOTrainer):
         return deals_freely(self)
 
     def _least_advantage(self, batches: list[dict[str, Any]]) -> float:
-        # A sample without advantage has no gradient, and the loss is no mean over samples. Of several processes TRL
-        # asks for equally many samples: there they all stay.
+        # A sample without advantage has no gradient, and the loss is no mean over samples.
         alone = self.beta == 0.0 and not self._entropy_bonus_enabled and not self.aux_loss_enabled
-        droppable = alone and self.loss_type in ("dapo", "cispo", "vespo") and self.accelerator.num_processes == 1
+        droppable = alone and self.loss_type in ("dapo", "cispo", "vespo")
         return NEGLIGIBLE if droppable else 0.0
 
 
@@ -52,12 +53,40 @@ class _Samples(TrainerCallback):
         self.rows += [(state.global_step, one) for one in self.reward.drain()]
 
 
+class _Memory:
+    """What a phase has judged, and what its frozen models have said."""
+
+    def __init__(self, reward: RoundTripReward | JointReward, samples: _Samples) -> None:
+        self.samples = samples
+        self.stopwatch = reward.stopwatch
+        rewards = reward.rewards.values() if isinstance(reward, JointReward) else [reward]
+        self.reverse = {str(one.direction): one.reverse for one in rewards}
+        self._told = 0
+
+    def news(self) -> dict[str, Any]:
+        """See `resumable.Memory`."""
+        rows = [[step, one.to_json()] for step, one in self.samples.rows[self._told :]]
+        self._told = len(self.samples.rows)
+        scored = {way: one.news() for way, one in self.reverse.items()}
+        return {"samples": rows, "reverse": scored, "parts": self.stopwatch.seconds}
+
+    def put_back(self, parts: list[dict[str, Any]]) -> None:
+        """See `resumable.Memory`."""
+        for part in parts:
+            self.samples.rows += [(step, Judged.from_json(one)) for step, one in part["samples"]]
+            for way, scored in part["reverse"].items():
+                self.reverse[way].put_back(scored)
+        self.stopwatch.seconds |= parts[-1]["parts"]
+        self._told = len(self.samples.rows)
+
+
 def run_grpo(
     policy: Policy,
     reward: RoundTripReward | JointReward,
     arguments: OnPolicyArguments,
     sources: list[str],
     callbacks: list[TrainerCallback],
+    keeping: Keeping | None = None,
     targets: Sequence[str | None] | None = None,
     directions: Sequence[Direction] | None = None,
     *,
@@ -77,19 +106,22 @@ def run_grpo(
     ways = list(directions or ()) if isinstance(reward, JointReward) else [reward.direction] * len(sources)
     prompts = [policy.codec.prompt(way, x) for way, x in zip(ways, sources, strict=True)]
     rows = {"prompt": prompts, "source": sources, "target": labels, "direction": [str(way) for way in ways]}
-    samples, rewards = _Samples(reward), LogOf("reward")
-    trainer = _trainer(arguments, policy, reward)(
-        policy=policy,
-        reward=reward,
-        start=start,
-        supervised=_supervised(policy, arguments, sft_examples, sft_weight),
-        args=arguments,
-        train_dataset=Dataset.from_dict(rows),
-        callbacks=[samples, rewards, *callbacks],
-    )
-    steps, seconds = run_trainer(trainer, policy)
-    parts = dict(reward.stopwatch.seconds)
-    return PhaseResult(steps, steps * samples_per_step(arguments), seconds, parts, *rewards.ends()), samples.rows
+    samples = _Samples(reward)
+    with trained_apart(policy.model) as model:
+        one = Policy(model, policy.codec, policy.value_heads)
+        trainer = _trainer(arguments, one, reward)(
+            policy=one,
+            reward=reward,
+            start=start,
+            supervised=_supervised(one, arguments, sft_examples, sft_weight),
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows),
+            callbacks=[samples, *callbacks],
+        )
+        memory = _Memory(reward, samples) if keeping is not None else None
+        trained = run_trainer(trainer, one, keeping, memory)
+    count, parts = trained.steps * samples_per_step(arguments), dict(reward.stopwatch.seconds)
+    return PhaseResult(trained.steps, count, trained.seconds, parts, *trained.ends("reward")), samples.rows
 
 
 def _trainer(

@@ -12,25 +12,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from accelerate.utils import broadcast_object_list
+from typing import TYPE_CHECKING, Any
 
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.evaluation.compare import LOWER_IS_BETTER
 from rtrl_chem.evaluation.held_out import HeldOut
 from rtrl_chem.evaluation.summary import GUARD, Change, Summary, summarise
 from rtrl_chem.evaluation.tables import change_in_words
-from rtrl_chem.models.processes import processes
-from rtrl_chem.training.checkpoints import drop_checkpoint, load_checkpoint, save_checkpoint
+from rtrl_chem.models.processes import processes, shared
+from rtrl_chem.training.checkpoints import load_checkpoint, save_checkpoint
+from rtrl_chem.training.keep import best_problem, best_with, tidy
 from rtrl_chem.training.phase import Kind, Phase
 
 if TYPE_CHECKING:
     from rtrl_chem.training.rounds import Run
 
 __all__ = ["LOWER_IS_BETTER", "Guard", "Judgement", "judge", "limit_passed", "plateau"]
-
-T = TypeVar("T")
 
 START = "start"
 DEFAULT = ("rtc", "exact_match", "referee", "leak_rate")
@@ -131,14 +128,16 @@ class Guard:
         if processes().is_main_process:
             save_checkpoint(run.policy, checkpoint)
         values = self._measure(self.validation, self.folder / START, "at the start, on validation items")
-        missing = _shared(self._missing(values) if processes().is_main_process else [])
+        missing = shared(self._missing(values) if processes().is_main_process else [])
         if missing:
             raise ConfigError(
                 f"guards.metrics: {', '.join(missing)} cannot be measured on the validation items "
                 f"({self.validation.origin}); give labelled guards.pairs or leave it out"
             )
-        self._record(START, 0, values, kept=True)
+        if problem := shared(best_problem(run.config, values) if processes().is_main_process else None):
+            raise ConfigError(problem)
         run.state.good = run.state.checkpoint = str(checkpoint.relative_to(run.folder.path))
+        self._record(START, 0, values, kept=True)
         self._save()
 
     def after_phase(self, phase: Phase) -> None:
@@ -148,7 +147,7 @@ class Guard:
             return
         last = phase.first_step + phase.steps
         rows = [row for row in self.run.folder.metrics() if phase.first_step < row.get("step", 0) <= last]
-        reason = _shared(limit_passed(rows, *limits))
+        reason = shared(limit_passed(rows, *limits))
         if reason:
             self._end(last, f"{phase.stage} {phase.way}: {reason}")
 
@@ -158,7 +157,7 @@ class Guard:
         if any(one["stage"] == phase.stage for one in state.stages):
             return  # judged before the run was killed
         values = self._measure(self.validation, self.folder / phase.stage, f"after {phase.stage}, on validation items")
-        found = _shared(self._judge(phase.stage, values) if processes().is_main_process else Judgement())
+        found = shared(self._judge(phase.stage, values) if processes().is_main_process else Judgement())
         for line in found.worse:
             self.run.display.say(f"guard: worse in {line}")
         back = bool(found.worse) and self.options.on_regression != "ignore"
@@ -212,7 +211,7 @@ class Guard:
         if rounds is None or phase.round is None:
             return
         reason = plateau(self.run.state.phases, rounds, self.options.plateau_gain)
-        if reason := _shared(reason):
+        if reason := shared(reason):
             self._end(last, f"{phase.stage}: {reason}")
 
     # ---- what is done about it --------------------------------------------------------------------------------------
@@ -220,19 +219,20 @@ class Guard:
     def _record(self, stage: str, step: int, values: Values, kept: bool, found: Sequence[str] = ()) -> None:
         entry = {"stage": stage, "step": step, "kept": kept, "values": values, "found": list(found)}
         self.run.state.stages.append(entry)
+        if kept:
+            self.run.state.best = shared(best_with(self.run.config, self.run.state, stage, values))
 
     def _keep(self) -> None:
         """The policy as it is becomes the one to go back to."""
-        state = self.run.state
-        before, state.good = state.good, state.checkpoint
-        self._save(obsolete=before)
+        self.run.state.good = self.run.state.checkpoint
+        self._save()
 
     def _go_back(self) -> None:
         """Take the last good weights, and forget those of now."""
         state = self.run.state
         assert state.good is not None
-        before, state.checkpoint = state.checkpoint, state.good
-        self._save(obsolete=before)
+        state.checkpoint = state.good
+        self._save()
         load_checkpoint(self.run.policy, self.run.config, self.run.folder.path / state.good)
 
     def _end(self, step: int, reason: str) -> None:
@@ -242,11 +242,10 @@ class Guard:
         self._log(step, "stopped", self.run.state.good or START, [reason])
         self.run.display.say(f"guard: the run stops early with the last good model: {reason}")
 
-    def _save(self, obsolete: str | None = None) -> None:
+    def _save(self) -> None:
         if processes().is_main_process:
             self.run.folder.save_state(self.run.state)
-            if obsolete and obsolete not in (self.run.state.good, self.run.state.checkpoint):
-                drop_checkpoint(self.run.folder.path / obsolete)
+            tidy(self.run)
         processes().wait_for_everyone()
 
     def _log(self, step: int, event: str, stage: str, reasons: list[str]) -> None:
@@ -290,11 +289,3 @@ def _divergence(
         if trip is not None and truth is not None and trip.low > 0 and truth.high < 0:
             return f"{way}: {change_in_words(trip)} while {change_in_words(truth)} since {reference}"
     return None
-
-
-def _shared(found: T) -> T:
-    """What the main process found, in every process."""
-    box = [found]
-    if processes().num_processes > 1:
-        broadcast_object_list(box)
-    return box[0]

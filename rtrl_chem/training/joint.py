@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from accelerate.utils import gather_object
+
+from rtrl_chem.models.processes import processes
 from rtrl_chem.rewards.compose import Judged, RoundTripReward, Stopwatch
 from rtrl_chem.tasks.base import Direction
 
@@ -14,7 +18,8 @@ __all__ = ["JointReward", "dealt_out"]
 
 class JointReward:
     """The callable TRL asks for rewards where the rows of a batch go different ways; the data set has a `direction`
-    column. What is logged is the mean over the rows, and the mean of each direction under its name."""
+    column. What is logged is the mean over the rows of the directions that log it, and the mean of each direction under
+    its name."""
 
     __name__ = "round_trip"
 
@@ -23,6 +28,14 @@ class JointReward:
         self.stopwatch = Stopwatch()
         for reward in self.rewards.values():
             reward.stopwatch = self.stopwatch
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """The reverse models with all their weights."""
+        with ExitStack() as entered:
+            for reward in self.rewards.values():
+                entered.enter_context(reward.whole())
+            yield
 
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call, direction by direction."""
@@ -35,20 +48,23 @@ class JointReward:
         columns = {"completion_ids": completion_ids, "source": source, "direction": direction}
         others = {key: value for key, value in trl.items() if key not in _SINKS}
         log_metric: Callable[[str, float], None] | None = trl.get("log_metric")
-        logged: dict[str, float] = defaultdict(float)
+        logged: dict[str, float] = {}
+        summed: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
         found: list[float | None] = [None] * len(source)
+        everyones = direction if processes().num_processes == 1 else gather_object(direction)
         for way, reward in self.rewards.items():
-            rows = [i for i, one in enumerate(direction) if one == way]
-            if not rows:
+            rows, share = [i for i, one in enumerate(direction) if one == way], everyones.count(way) / len(everyones)
+            if not share:  # with other processes' rows a direction is judged everywhere
                 continue
             own: dict[str, float] = {}
             for i, value in zip(rows, reward(**_rows(columns | others, rows), log_metric=own.__setitem__), strict=True):
                 found[i] = value
             for name, value in own.items():
                 logged[f"{way}/{name}"] = value
-                logged[name] += value * len(rows) / len(source)
+                summed[name][0] += value * share
+                summed[name][1] += share
         if log_metric:
-            for name, value in logged.items():
+            for name, value in (logged | {name: total / n for name, (total, n) in summed.items()}).items():
                 log_metric(name, value)
         return found
 

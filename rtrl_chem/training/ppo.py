@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from trl import GRPOTrainer
 
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.shared_prompts import Scores
-from rtrl_chem.models.value_head import ValueHead, attached, recorded, set_aside
+from rtrl_chem.models.value_head import ValueHead, attached, load_heads, recorded, save_heads, set_aside
 from rtrl_chem.training.rollouts import RoundTripRollouts, deals_freely
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
     "value_losses",
     "whiten",
 ]
+
+
+_HEAD = "value"  # the name of a phase's head in a checkpoint
 
 
 def token_rewards(
@@ -128,6 +132,15 @@ class RoundTripPPOTrainer(RoundTripRollouts, GRPOTrainer):
                 group["params"] = [p for p in group["params"] if all(p is not q for q in own)]
             optimizer.add_param_group({"params": own, "lr": self.args.value_learning_rate, "weight_decay": 0.0})
         return optimizer
+
+    def save_more(self, folder: Path) -> None:
+        """The head: of a model under an adapter only that is saved."""
+        save_heads({_HEAD: self.value_head}, folder)
+
+    def load_more(self, folder: Path) -> None:
+        """The head as it was saved."""
+        self.value_head.load_state_dict(load_heads(folder, self.value_head.weight.device)[_HEAD].state_dict())
+        self.value_head.fresh = False
 
     def _may_deal(self) -> bool:
         return deals_freely(self)

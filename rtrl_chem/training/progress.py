@@ -1,39 +1,72 @@
-"""What a user sees while a run goes on: a live bar in a terminal, a line now and then elsewhere, nothing if quiet."""
+"""What a user sees while a run goes on: two live lines in a terminal, a line now and then elsewhere, nothing if quiet.
+Programs get the same as JSON lines on stdout."""
 
 from __future__ import annotations
 
+import json
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.live import Live
 from transformers import TrainerCallback
 
+from rtrl_chem.rewards.compose import RoundTripReward
+from rtrl_chem.terminal import Console
+from rtrl_chem.training.meter import Meter
+from rtrl_chem.training.panel import Panel
 from rtrl_chem.training.phase import Kind, Phase
+from rtrl_chem.training.pictures import Pictures
 from rtrl_chem.training.run_folder import RunFolder
 
 __all__ = ["Display", "StepLog"]
 
 
 class Display:
-    """Prints to stderr; silent in every process but the main one, and under --quiet."""
+    """Prints to stderr; silent in every process but the main one, and under --quiet. `events` gets a JSON line for
+    everything that happens. It is one of those who watch the run's folder."""
 
-    def __init__(self, total_steps: int, rounds: int, *, visible: bool) -> None:
-        self.console = Console(stderr=True, quiet=not visible)
+    def __init__(
+        self,
+        total_steps: int,
+        rounds: int,
+        *,
+        visible: bool,
+        events: TextIO | None = None,
+        console: Console | None = None,
+    ) -> None:
+        self.console = console or Console(stderr=True, quiet=not visible)
         self.total = total_steps
         self.rounds = rounds
+        self._events = events
         self._trained_seconds, self._trained_steps = 0.0, 0
-        self._bar: Progress | None = None
+        self._live: Live | None = None
+        self._panel = Panel("", 0, 0, total_steps)
 
     def say(self, text: str) -> None:
         """One line of the log."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        """One line about what goes wrong and does not end the run."""
+        self.say(f"warning: {text}")
+        self.emit("warning", text=text)
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """One JSON line for a program that follows the run; a number that is none becomes null."""
+        if self._events is None:
+            return
+        try:
+            print(json.dumps(_finite({"event": event} | fields)), file=self._events, flush=True)
+        except OSError:  # whoever was reading has gone
+            self._events = None
+
     def working(self, text: str) -> AbstractContextManager[Any]:
         """Show, in a terminal, that the work inside goes on."""
-        free = self.console.is_terminal and self._bar is None  # rich draws one display at a time
+        free = self.console.is_terminal and self._live is None  # rich draws one display at a time
         return self.console.status(text) if free else nullcontext()
 
     @contextmanager
@@ -41,32 +74,39 @@ class Display:
         """Show the phase that is running inside."""
         title = phase.stage if phase.round is None else f"round {phase.round_name}/{self.rounds}"
         title += f" {phase.way}" + (" from made pairs" if phase.kind is Kind.SYNTHETIC else "")
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[status]}", markup=False),
-            TimeElapsedColumn(),
-        )
-        self._started, self._phase, self._title = time.perf_counter(), phase, title
+        trips = self._panel.trips
+        self._started, self._phase = time.perf_counter(), phase
+        self._panel = Panel(title, phase.steps, phase.first_step, self.total, trips=trips)
         if self.console.is_terminal:
-            with Progress(*columns, console=self.console, transient=True) as self._bar:
-                self._row = self._bar.add_task(title, total=phase.steps, status="")
+            with Live(self._panel, console=self.console, transient=True) as self._live:
                 yield
-            self._bar = None
+            self._live = None
         else:
             yield
         self._trained_seconds += time.perf_counter() - self._started
         self._trained_steps += phase.steps
 
-    def step(self, step: int, reward: float | None) -> None:
+    def step(self, step: int) -> None:
         """One optimizer step of the phase is done."""
-        shown = "" if reward is None else f"reward {reward:.3f}  "
-        status = f"step {step}/{self._phase.steps}  {shown}ETA of training {self._eta(step)}"
-        if self._bar is not None:
-            self._bar.update(self._row, completed=step, status=status)
-        elif step % max(1, self._phase.steps // 4) == 0:
-            self.say(f"{self._title}: {status}")
+        panel = self._panel
+        panel.step, panel.eta = step, self._eta(step)
+        if self._live is None and step % max(1, panel.steps // 4) == 0:
+            reward = f"reward {panel.rewards[-1]:.3f}  " if panel.rewards else ""
+            self.say(f"{panel.title}: step {step}/{panel.steps}  {reward}ETA of training {panel.eta}")
+
+    def row(self, row: dict[str, Any]) -> None:
+        """A line of metrics.jsonl has been written."""
+        if row.get("reward") is not None and math.isfinite(row["reward"]):
+            self._panel.rewards.append(row["reward"])
+        if "measured" in row:
+            found = {way: row.get(f"{way}/rtc") for way in ("forward", "reverse")}
+            self._panel.trips |= {way: value for way, value in found.items() if value is not None}
+        kind = "measured" if "measured" in row else "guard" if "event" in row else "step"
+        self.emit(kind, **{"what" if key == "event" else key: value for key, value in row.items()})
+
+    def image(self, step: int, way: str, png: Path) -> None:
+        """An image has been drawn."""
+        self.emit("image", step=step, direction=way, path=str(png))
 
     def _eta(self, step: int) -> str:
         done = self._trained_steps + step
@@ -76,14 +116,40 @@ class Display:
         return f"{minutes}:{rest:02d}"
 
 
-class StepLog(TrainerCallback):
-    """Writes every logged step to metrics.jsonl on the run's own step axis, and moves the display."""
+def _finite(value: Any) -> Any:
+    """What JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
-    def __init__(self, phase: Phase, folder: RunFolder, display: Display, *, write: bool) -> None:
+
+class StepLog(TrainerCallback):
+    """Writes every logged step to metrics.jsonl on the run's own step axis, and moves the display. `rewards` are those
+    of the phase, none for SFT; the pairs they judged are drawn every `draw_every` steps."""
+
+    def __init__(
+        self,
+        phase: Phase,
+        folder: RunFolder,
+        display: Display,
+        *,
+        write: bool,
+        rewards: Collection[RoundTripReward] = (),
+        draw_every: int = 0,
+    ) -> None:
         self.phase = phase
         self.folder = folder
         self.display = display
         self.write = write
+        self.pictures = Pictures(folder, rewards, draw_every if write else 0, display.warn)
+        self._rewards = rewards
+        self._logged_at = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the trainer before the first step."""
+        self._meter, self._logged_at = Meter(self._rewards), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Called by the trainer with everything it logs."""
@@ -92,9 +158,11 @@ class StepLog(TrainerCallback):
         where = {"step": self.phase.first_step + state.global_step, "round": self.phase.round}
         which = {"direction": self.phase.way, "phase": str(self.phase.kind)}
         numbers = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
-        self.folder.append_metrics(where | which | numbers)
+        measured = self._meter.read(state.global_step - self._logged_at, logs.get("num_tokens"))
+        self._logged_at = state.global_step
+        self.folder.append_metrics(where | which | numbers | measured)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the trainer after every optimizer step; the reward shown is the last one logged."""
-        history = [entry for entry in state.log_history[-3:] if "reward" in entry]
-        self.display.step(state.global_step, history[-1]["reward"] if history else None)
+        """Called by the trainer after every optimizer step, before it logs."""
+        self.pictures.draw(self.phase.first_step + state.global_step, self.phase.way)
+        self.display.step(state.global_step)

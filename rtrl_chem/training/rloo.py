@@ -21,11 +21,10 @@ class RoundTripRLOOTrainer(RoundTripRollouts, RLOOTrainer):
         return True
 
     def _least_advantage(self, batches: list[dict[str, Any]]) -> float:
-        # Of several processes TRL asks for equally many samples: there they all stay.
-        if self.aux_loss_enabled or self.accelerator.num_processes > 1:
+        if self.aux_loss_enabled:
             return 0.0
         # Advantages are on the rewards' own scale, whatever that is.
-        return NEGLIGIBLE * float(torch.cat([batch["advantages"] for batch in batches]).std())
+        return NEGLIGIBLE * float(self._everyones(torch.cat([batch["advantages"] for batch in batches])).std())
 
     def _reward_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         # TRL takes the mean over a micro-batch, which may be without some of its samples.

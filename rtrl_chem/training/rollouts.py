@@ -5,36 +5,39 @@ an update that computes nothing twice, the supervised loss beside the reward, an
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 import trl.trainer.utils
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from rtrl_chem.models.decode import decode
+from rtrl_chem.models.noise import key_of, row_noise
 from rtrl_chem.models.policy import Policy, restore_forward
+from rtrl_chem.models.sharding import whole
 from rtrl_chem.models.shared_prompts import Scores, completion_log_probs, group_rows
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import RoundTripReward
 from rtrl_chem.training.joint import JointReward
+from rtrl_chem.training.resumable import Resumable
 from rtrl_chem.training.supervised import SupervisedTerm
 
-__all__ = ["NEGLIGIBLE", "RoundTripRollouts", "by_prompt", "deals_freely", "mean_kl"]
+__all__ = ["NEGLIGIBLE", "RoundTripRollouts", "by_prompt", "deals_freely", "in_order", "mean_kl"]
 
 # TRL gives models a head that returns log-probabilities since 1.15, which asks for Python 3.11.
 FUSED_HEAD = hasattr(trl.trainer.utils, "add_fused_lm_head")
 # Advantages below a thousandth (of a standard deviation of the rewards, as they are scaled) move nothing: groups whose
 # samples are all right, or all hopeless. In a naming run they are half of all samples.
 NEGLIGIBLE = 1e-3
-# Samples of a rollout on which the distance from the phase's start is measured where no loss asks for it.
+# Samples of a rollout, over all processes, on which the distance from the phase's start is measured where no loss asks
+# for it.
 KL_ROWS = 8
 
 
-# For mypy, to which TRL's trainers are Any: what is inherited beside this class.
-_Trainer: Any = object
-
-
-class RoundTripRollouts(_Trainer):
+class RoundTripRollouts(Resumable):
     """To be put in front of TRL's GRPOTrainer or RLOOTrainer.
 
     TRL would tokenize rendered prompts with the tokenizer's defaults, which adds a second BOS to a chat template's.
@@ -62,7 +65,11 @@ class RoundTripRollouts(_Trainer):
         if self.ref_model is not None:
             # TRL loads the reference from disk, which is the start of the run and not of this phase.
             live = self.accelerator.unwrap_model(self.model).state_dict()
-            self.accelerator.unwrap_model(self.ref_model).load_state_dict(live)
+            reference = self.accelerator.unwrap_model(self.ref_model)
+            if self._sharded:  # the reference is cut up already, the policy not yet
+                set_model_state_dict(reference, live, options=StateDictOptions(full_state_dict=True))
+            else:
+                reference.load_state_dict(live)
 
     # ---- what depends on the loss -----------------------------------------------------------------------------------
 
@@ -93,29 +100,30 @@ class RoundTripRollouts(_Trainer):
         buffered = self._buffered_inputs
         inputs = super()._prepare_inputs(generation_batch)
         fresh = self._buffered_inputs is not None and self._buffered_inputs is not buffered
-        if fresh and self._may_deal():
-            least = self._least_advantage(self._buffered_inputs)
-            self._buffered_inputs = by_prompt(self._buffered_inputs, self.args.gradient_accumulation_steps, least)
+        if fresh and self._may_deal() and self._rollouts_fit_steps:
+            least, window = self._least_advantage(self._buffered_inputs), self.args.gradient_accumulation_steps
+            self._buffered_inputs = by_prompt(in_order(self._buffered_inputs, window), window, least, self._everyones)
             inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
         return inputs
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         batch: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        batch["row"] = self._rows(len(inputs)).to(batch["completion_ids"].device)
         self._after_rollout(batch)
         return batch
 
-    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        self.model.config.use_cache = True  # the trainer turns it off, and every position would be recomputed
-        plain = self.model.generate
-        if not self._sharded:
-            self.model.generate = partial(plain, custom_generate=decode)
         try:
-            return super()._generate_single_turn(*args, **kwargs)
+            with self._decoding(len(prompt_ids)):
+                return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         finally:
-            self.model.__dict__.pop("generate", None)
-            self.model.config.use_cache = False
             self.round_trip.stopwatch.add("rollout", start)
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        with self.round_trip.whole() if self._sharded else nullcontext():  # who has nothing to score must gather too
+            found: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        return found
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -141,9 +149,49 @@ class RoundTripRollouts(_Trainer):
     # ---- parts ------------------------------------------------------------------------------------------------------
 
     @property
+    def _rollouts_fit_steps(self) -> bool:
+        """Whether no optimizer step takes a part of one rollout and a part of the next beside another whole step."""
+        micro, rollout = self.args.gradient_accumulation_steps, self.args.steps_per_generation
+        return rollout % micro == 0 or micro % rollout == 0
+
+    @property
     def _sharded(self) -> bool:
         """Whether parameters are gathered on each call of the model: all processes must then make equally many."""
         return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    @contextmanager
+    def _decoding(self, count: int) -> Iterator[None]:
+        """While inside, `generate` of the model in training is ours; `count` prompts are to come."""
+        own = getattr(self, "use_vllm", False) or getattr(self, "use_transformers_continuous_batching", False)
+        with nullcontext(self.model) if own else whole(self.model) as model:
+            model.config.use_cache = True  # the trainer turns it off, and every position would be recomputed
+            before = model.generation_config
+            if model is not self.model:
+                model.generation_config = self.generation_config
+            self.model.generate = partial(model.generate, custom_generate=decode, noise=self._noise(count))
+            try:
+                yield
+            finally:
+                self.model.__dict__.pop("generate", None)
+                model.generation_config = before
+                model.config.use_cache = False
+
+    def _rows(self, count: int) -> torch.Tensor:
+        """The numbers (count,) of this process's samples among those that all processes generate at once."""
+        return torch.arange(count) + self.accelerator.process_index * count
+
+    def _noise(self, count: int) -> torch.Tensor:
+        """What decides this process's samples, (count, new tokens): by seed, step and row, so that neither the number
+        of processes nor a restart changes them."""
+        args = self.args
+        part = self._step % args.gradient_accumulation_steps // (args.steps_per_generation * self.num_iterations)
+        keys = [key_of(args.seed, self.state.global_step, part, row) for row in self._rows(count).tolist()]
+        return row_noise(keys, self.max_completion_length)
+
+    def _everyones(self, column: torch.Tensor) -> torch.Tensor:
+        """A column (B,) of each process, (processes, B)."""
+        gathered: torch.Tensor = self.accelerator.gather(column)
+        return gathered.view(self.accelerator.num_processes, -1)
 
     def _plain(self, *args: Any, **kwargs: Any) -> Any:
         """TRL's own way to log-probabilities."""
@@ -194,8 +242,8 @@ class RoundTripRollouts(_Trainer):
     def _log_distance(self, batch: dict[str, Any]) -> None:
         """Log `kl`, in nats a token, estimated from a few samples of the rollout."""
         rows = len(batch["completion_ids"])
-        few = torch.arange(rows)[:: max(1, rows // KL_ROWS)]
-        part = _trimmed({key: value[few] for key, value in batch.items() if _per_row(value, rows)})
+        few = torch.arange(rows)[:: max(1, min(rows, rows * self.accelerator.num_processes // KL_ROWS))]
+        part = _trimmed(_taken({key: value for key, value in batch.items() if _per_row(value, rows)}, few))
         self._log_kl(self._log_probs(self.model, part), self._start_log_probs(part), part["completion_mask"])
 
     def _log_kl(self, policy: torch.Tensor, start: torch.Tensor, mask: torch.Tensor) -> None:
@@ -209,7 +257,8 @@ class RoundTripRollouts(_Trainer):
         callee = model if self._sharded else self.accelerator.unwrap_model(model)
         number = (self._step % micro) * world + self.accelerator.process_index
         with self.accelerator.autocast():
-            nats = term.share(callee, self.state.global_step, number, micro * world)  # of the step's mean
+            # Of the step's mean.
+            nats = term.share(callee, self.state.global_step, number, micro * world, always_call=self._sharded)
         logged = self.accelerator.reduce(nats.detach(), reduction="sum").item()
         self._metrics["train"]["sft_loss"].append(logged * micro)  # TRL logs the mean over micro-batches
         # Processes are averaged, and micro-batches too where transformers does that.
@@ -230,12 +279,29 @@ def mean_kl(policy: torch.Tensor, start: torch.Tensor, mask: torch.Tensor) -> to
     return torch.stack([((d.exp() - d - 1) * mask).sum(), mask.sum().to(d.dtype)])
 
 
-def by_prompt(batches: list[dict[str, Any]], window: int, least: float = 0.0) -> list[dict[str, Any]]:
+def in_order(batches: list[dict[str, Any]], window: int) -> list[dict[str, Any]]:
+    """The micro-batches of a rollout without TRL's shuffle, which is another on every process: each optimizer step, of
+    `window` micro-batches, takes every n-th of the rows that all processes have written, whichever wrote them."""
+    rows = len(batches[0]["row"])
+    if any(len(batch["row"]) != rows for batch in batches):
+        return batches
+    whole = _joined(batches)
+    order, steps = whole["row"].argsort(), len(batches) // window
+    return [_taken(whole, part) for step in range(steps) for part in order[step::steps].split(rows)]
+
+
+def by_prompt(
+    batches: list[dict[str, Any]],
+    window: int,
+    least: float = 0.0,
+    everyones: Callable[[torch.Tensor], torch.Tensor] = lambda column: column[None],
+) -> list[dict[str, Any]]:
     """The micro-batches of each optimizer step dealt anew: the samples of a prompt together, prompts of like length
     together, padding cut off, samples with a smaller advantage than `least` left out.
 
     The gradient is the same, as each step still accumulates over the same samples (`window` micro-batches), but a
-    prompt is computed once for all of its samples (`models.shared_prompts`).
+    prompt is computed once for all of its samples (`models.shared_prompts`). `everyones` gives a column (B,) of each
+    process, (processes, B): all keep equally many samples, as TRL asks, and those too many count for nothing.
     """
     dealt = []
     for start in range(0, len(batches), window):
@@ -243,20 +309,49 @@ def by_prompt(batches: list[dict[str, Any]], window: int, least: float = 0.0) ->
         rows = part[0]["completion_ids"].size(0)
         if any(batch["completion_ids"].size(0) != rows for batch in part):
             return batches
-        whole = {
-            key: torch.cat([batch[key] for batch in part]) if _per_row(value, rows) else value
-            for key, value in part[0].items()
-        }
+        whole = _without_the_least(_joined(part), least, len(part), everyones)
         _, kind = group_rows(torch.cat([whole["prompt_ids"], whole["prompt_mask"]], dim=1))
         order = (whole["prompt_mask"].sum(1) * len(kind) + kind).argsort(stable=True)
-        size = whole["advantages"].abs()
-        if size.dim() > 1:  # one for each token
-            size = size.amax(1)
-        # No micro-batch may be empty.
-        counted = (size >= least) | (size >= size.sort(descending=True).values[len(part) - 1])
-        for chunk in order[counted[order]].tensor_split(len(part)):
-            dealt.append(_trimmed({k: v[chunk] if _per_row(v, len(order)) else v for k, v in whole.items()}))
+        dealt += [_trimmed(_taken(whole, chunk)) for chunk in order.tensor_split(len(part))]
     return dealt
+
+
+def _without_the_least(
+    whole: dict[str, Any], least: float, batches: int, everyones: Callable[[torch.Tensor], torch.Tensor]
+) -> dict[str, Any]:
+    """The rows whose advantage is at least `least`; no fewer than `batches`, and as many as any process has of them.
+    Rows beyond these have no advantage, and their tokens are not counted."""
+    if not least:
+        return whole
+    size = whole["advantages"].abs()
+    if size.dim() > 1:  # one for each token
+        size = size.amax(1)
+    sizes = everyones(size)
+    least = min(least, float(sizes.flatten().sort(descending=True).values[batches - 1]))
+    most = max(batches, int((sizes >= least).sum(1).max()))
+    counted = size >= least
+    kept = (~counted).int().argsort(stable=True)[:most].sort().values
+    found, blank = _taken(whole, kept), ~counted[kept]
+    if len(sizes) > 1:
+        found["advantages"][blank] = 0.0
+        # As TRL marks tokens that the policy has read but not written.
+        found["tool_mask"] = found["completion_mask"] * ~blank[:, None]
+    return found
+
+
+def _joined(batches: list[dict[str, Any]]) -> dict[str, Any]:
+    """One batch of several with equally many rows."""
+    rows = len(batches[0]["completion_ids"])
+    return {
+        key: torch.cat([batch[key] for batch in batches]) if _per_row(value, rows) else value
+        for key, value in batches[0].items()
+    }
+
+
+def _taken(batch: dict[str, Any], rows: torch.Tensor) -> dict[str, Any]:
+    """Some rows of a batch; what belongs to the whole of it stays."""
+    count = len(batch["completion_ids"])
+    return {key: value[rows] if _per_row(value, count) else value for key, value in batch.items()}
 
 
 def _per_row(value: Any, rows: int) -> bool:

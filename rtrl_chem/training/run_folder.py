@@ -8,46 +8,56 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
-import sys
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from rtrl_chem.config import Config, dump_config, load_config
+from rtrl_chem.durable import PARTIAL, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
+from rtrl_chem.training.provenance import environment
 
-__all__ = ["RunFolder", "State", "write_completions", "write_table"]
+__all__ = ["RunFolder", "State", "Watcher", "write_completions", "write_table"]
 
-PACKAGES = ("rtrl-chem", "torch", "transformers", "trl", "peft", "accelerate", "datasets", "rdkit", "numpy")
-CONFIG, STATE, METRICS = "config.yaml", "state.json", "metrics.jsonl"
+CONFIG, STATE, METRICS, ENVIRONMENT = "config.yaml", "state.json", "metrics.jsonl", "environment.json"
 
 
 @dataclass
 class State:
     """How far a run has come: finished phases, the checkpoint to go on from, what each phase did, and the fingerprints
-    of the prepared corpora it draws from.
+    of the files it was started with, by the config's keys.
 
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
-    `good` is the checkpoint that they go back to, `stopped` why they ended the run.
+    `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
+    value so far of the metric that the config names. `measured` are the measurements that are done, `resumed` what was
+    allowed to be other than before, each time, and after how many phases.
     """
 
     phases_done: int = 0
     checkpoint: str | None = None
     finished: bool = False
     phases: list[dict[str, Any]] = field(default_factory=list)
-    corpora: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, str] = field(default_factory=dict)
     closed: int = 0
     stages: list[dict[str, Any]] = field(default_factory=list)
     good: str | None = None
     stopped: str | None = None
+    measured: list[str] = field(default_factory=list)
+    resumed: list[dict[str, Any]] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+
+
+class Watcher(Protocol):
+    """Whoever shows or passes on what a run writes: each line of metrics.jsonl, each image (a PNG)."""
+
+    def row(self, row: dict[str, Any]) -> None: ...
+
+    def image(self, step: int, way: str, png: Path) -> None: ...
 
 
 class RunFolder:
@@ -55,57 +65,84 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.watchers: list[Watcher] = []
 
-    def check(self, config: Config, *, resume: bool, overwrite: bool) -> None:
+    def check(self, *, resume: bool, overwrite: bool) -> None:
         """Whether a run may use the folder; nothing is changed yet.
 
         RunFolderError if it is in use and neither flag is given, or is no run's; ResumeError if there is nothing to
-        resume, or the run was made with another config.
+        resume.
         """
         in_use = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
-        is_run = (self.path / CONFIG).is_file() and (self.path / STATE).is_file()
+        is_run = self._has_state()
+        if resume and not (is_run and (self.path / CONFIG).is_file()):
+            raise ResumeError(f"--resume: {str(self.path)!r} holds no run; leave --resume out to start one")
         if resume:
-            self._check_resume(config, is_run)
-        elif in_use and not is_run:
+            return
+        if in_use and not is_run:
             raise RunFolderError(
                 f"output_dir {str(self.path)!r} exists and is not a run of rtrl-chem; it is left alone: name another"
             )
-        elif in_use and not overwrite:
+        if in_use and not overwrite:
             raise RunFolderError(
                 f"output_dir {str(self.path)!r} holds a run already; continue it with --resume, replace it with "
                 "--overwrite, or name another folder with --set output_dir=..."
             )
 
-    def _check_resume(self, config: Config, is_run: bool) -> None:
-        if not is_run:
-            raise ResumeError(f"--resume: {str(self.path)!r} holds no run; leave --resume out to start one")
-        before = load_config(self.path / CONFIG)
-        # The folder may have been moved, or be named by another path: it is this one.
-        saved, given = (one.model_dump(mode="json", exclude={"output_dir"}) for one in (before, config))
-        if saved != given:
-            keys = ", ".join(_differences(saved, given))
-            raise ResumeError(f"--resume: the run was started with another {keys}; restore it or start a new run")
-
-    def open(self, config: Config, state: State, steps_done: int) -> None:
-        """Take the folder: emptied for a new run, cleared of a killed phase's traces for one that goes on after so many
-        steps."""
+    def create(self, config: Config, state: State) -> None:
+        """Begin a run; an earlier run's files are removed. From the first moment on the folder is known for a run's, so
+        that one killed here can be replaced."""
         try:
-            if state.phases_done:
-                self._drop_metrics_after(steps_done)
-            elif self.path.exists():
-                shutil.rmtree(self.path)
             self.path.mkdir(parents=True, exist_ok=True)
-            dump_config(config, self.path / CONFIG)
+            for path in self.path.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != STATE:
+                    path.unlink()
+            self._write_all(config, state)
+            (self.path / METRICS).touch()
         except OSError as error:
-            reason = error.strerror or error
-            raise RunFolderError(f"output_dir {str(self.path)!r} cannot be written ({reason})") from None
-        (self.path / METRICS).touch()
-        self.write_json("environment.json", _environment())
+            raise self._unwritable(error) from None
+
+    def go_on(self, config: Config, state: State, steps_done: int) -> None:
+        """Continue a run after so many steps: what a killed one logged beyond them is forgotten, it is going to be done
+        again."""
+        try:
+            metrics = self.path / METRICS
+            lines = metrics.read_text(encoding="utf8").splitlines() if metrics.is_file() else []
+            write_text(metrics, "".join(line + "\n" for line in lines if _step_of(line) <= steps_done))
+            self._write_all(config, state)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _write_all(self, config: Config, state: State) -> None:
         self.save_state(state)
+        dump_config(config, self.path / CONFIG)
+        self.write_json(ENVIRONMENT, environment())
+
+    def _has_state(self) -> bool:
+        try:
+            return "phases_done" in json.loads((self.path / STATE).read_text(encoding="utf8"))
+        except (OSError, ValueError, TypeError):
+            return False
+
+    def _unwritable(self, error: OSError) -> RunFolderError:
+        return RunFolderError(f"output_dir {str(self.path)!r} cannot be written ({error.strerror or error})")
+
+    def config(self) -> Config:
+        """The config of the run in the folder."""
+        return load_config(self.path / CONFIG)
+
+    def environment(self) -> dict[str, Any]:
+        """Where the run in the folder was running last, {} if it does not say."""
+        path = self.path / ENVIRONMENT
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf8")) if path.is_file() else {}
+        return found
 
     def state(self) -> State:
         """How far the run in the folder has come."""
-        return State(**json.loads((self.path / STATE).read_text(encoding="utf8")))
+        saved = json.loads((self.path / STATE).read_text(encoding="utf8"))
+        return State(**{key: value for key, value in saved.items() if key in State.__dataclass_fields__})
 
     def save_state(self, state: State) -> None:
         """Write state.json atomically."""
@@ -113,26 +150,18 @@ class RunFolder:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a JSON file in full or not at all."""
-        path = self.path / name
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf8")
-        os.replace(partial, path)
+        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """One line of metrics.jsonl."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(row) + "\n")
+        for watcher in self.watchers:
+            watcher.row(row)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
         return [json.loads(line) for line in (self.path / METRICS).read_text(encoding="utf8").splitlines()]
-
-    def _drop_metrics_after(self, step: int) -> None:
-        """Forget what a killed phase logged: it is going to be run again."""
-        path = self.path / METRICS
-        if path.is_file():
-            kept = [line for line in path.read_text(encoding="utf8").splitlines() if _step_of(line) <= step]
-            path.write_text("".join(line + "\n" for line in kept), encoding="utf8")
 
 
 def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
@@ -151,7 +180,7 @@ def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
 def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
     """A Parquet file, whole or not there; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + PARTIAL)
     pq.write_table(pa.table(columns), partial, compression="zstd")
     os.replace(partial, path)
 
@@ -161,31 +190,3 @@ def _step_of(line: str) -> float:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError):  # a line cut off by the kill
         return float("inf")
-
-
-def _differences(a: Any, b: Any, prefix: str = "") -> list[str]:
-    if isinstance(a, dict) and isinstance(b, dict):
-        keys = sorted(a.keys() | b.keys())
-        return [d for key in keys for d in _differences(a.get(key), b.get(key), f"{prefix}{key}.")]
-    return [] if a == b else [prefix.rstrip(".")]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _environment() -> dict[str, Any]:
-    """What a result depends on beyond the config."""
-    return {
-        "packages": {package: _version(package) for package in PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "command": ["rtrl-chem", *sys.argv[1:]],
-        "cpus": os.cpu_count(),
-        "torch_threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "processes": int(os.environ.get("WORLD_SIZE", "1")),
-    }

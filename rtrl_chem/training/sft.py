@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -16,14 +17,17 @@ from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from rtrl_chem.models.codec import Codec
+from rtrl_chem.models.codec import Answer, Codec
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.processes import in_shares
 from rtrl_chem.models.reverse import span_log_probs
+from rtrl_chem.models.sharding import trained_apart
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
 from rtrl_chem.training.phase import PhaseResult
-from rtrl_chem.training.trainers import LogOf, run_trainer
+from rtrl_chem.training.resumable import Keeping, Resumable
+from rtrl_chem.training.trainers import run_trainer
 
 __all__ = ["Example", "best_of", "run_sft"]
 
@@ -51,7 +55,7 @@ def encode(codec: Codec, examples: Sequence[Example]) -> dict[str, list[list[int
 KL_ROWS, KL_TOKENS = 8, 8
 
 
-class RoundTripSFTTrainer(SFTTrainer):
+class RoundTripSFTTrainer(Resumable, SFTTrainer):
     """TRL's SFTTrainer that logs `kl`, the divergence of the policy from itself at the start of the phase: of the whole
     next-token distribution, in nats, where the first tokens of a few answers are to be written."""
 
@@ -83,25 +87,31 @@ class RoundTripSFTTrainer(SFTTrainer):
 
 
 def run_sft(
-    policy: Policy, examples: Sequence[Example], arguments: SFTConfig, callbacks: list[TrainerCallback]
+    policy: Policy,
+    examples: Sequence[Example],
+    arguments: SFTConfig,
+    callbacks: list[TrainerCallback],
+    keeping: Keeping | None = None,
 ) -> PhaseResult:
     """Train the policy in place on the examples, none of which is no step. The result's "reward" is minus the loss, in
     nats per token."""
     if not examples:
         return PhaseResult(0, 0, 0.0, {}, None, None)
-    losses, rows = LogOf("loss"), encode(policy.codec, examples)
-    trainer = RoundTripSFTTrainer(
-        policy=policy,
-        rows=rows,
-        args=arguments,
-        train_dataset=Dataset.from_dict(rows),
-        data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
-        callbacks=[losses, *callbacks],
-    )
-    steps, seconds = run_trainer(trainer, policy)
+    rows = encode(policy.codec, examples)
+    with trained_apart(policy.model) as model:
+        one = Policy(model, policy.codec)
+        trainer = RoundTripSFTTrainer(
+            policy=one,
+            rows=rows,
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows),
+            data_collator=DataCollatorForLanguageModeling(pad_token_id=policy.tokenizer.pad_token_id),
+            callbacks=callbacks,
+        )
+        trained = run_trainer(trainer, one, keeping)
     size = arguments.per_device_train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
-    first, last = (None if loss is None else -loss for loss in losses.ends())
-    return PhaseResult(steps, steps * size, seconds, {}, first, last)
+    first, last = (None if loss is None else -loss for loss in trained.ends("loss"))
+    return PhaseResult(trained.steps, trained.steps * size, trained.seconds, {}, first, last)
 
 
 def best_of(
@@ -117,9 +127,16 @@ def best_of(
     start = time.perf_counter()
     answers = generate(policy.model, policy.codec, reward.direction, sources, seed=seed, **generation)
     reward.stopwatch.add("rollout", start)
-    flat = [(i, answer) for i, group in enumerate(answers) for answer in group]
     labels = targets if targets is not None else [None] * len(sources)
-    judged = reward.judge([sources[i] for i, _ in flat], [answer for _, answer in flat], [labels[i] for i, _ in flat])
+
+    def judge(groups: list[tuple[str, list[Answer], str | None]]) -> list[list[Judged]]:
+        flat = [(x, answer, label) for x, group, label in groups for answer in group]
+        found = iter(reward.judge([x for x, _, _ in flat], [y for _, y, _ in flat], [label for _, _, label in flat]))
+        return [list(islice(found, len(group))) for _, group, _ in groups]
+
+    # Scores that differ in the last bit would give processes other examples to learn, and other numbers of them.
+    groups = in_shares(list(zip(sources, answers, labels, strict=True)), judge)
+    judged = [one for group in groups for one in group]
     best: dict[str, Judged] = {}
     for one in judged:
         usable = one.verdict in reward.passing and one.counted

@@ -14,6 +14,7 @@ from rtrl_chem.errors import CorpusError
 from rtrl_chem.evaluation.held_out import TrainingItems
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.processes import in_shares
 from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.rewards.verdict import Verdict, judge_batch
 from rtrl_chem.tasks.base import Direction
@@ -163,7 +164,7 @@ def _written(
             f"the policy wrote no usable {noun} for {len(origins):,} sources, so the {phase.direction} direction has "
             "nothing to start from; give a corpus of them, or a better start model"
         )
-    scores = reverse.log_likelihood([y for y, _ in usable], [x for _, x in usable])
+    scores = in_shares(usable, lambda some: reverse.log_likelihood([y for y, _ in some], [x for _, x in some]))
     best = sorted(range(len(usable)), key=lambda i: -scores[i].nats)
     kept = {usable[i][0] for i in best[: max(1, round(config.data.keep_written * len(usable)))]}
     pool = [y for y in dict.fromkeys(y for y, _ in usable) if y in kept]  # in the order of the origins, not by score

@@ -32,14 +32,19 @@ class SupervisedTerm:
         self._order = next_sources(examples, steps * per_step, 0, seed)
         self._rows_of = lru_cache(maxsize=1)(self._encode)
 
-    def share(self, model: Any, step: int, number: int, of: int) -> torch.Tensor:
-        """Nats that the `number`-th of `of` shares adds to the mean over the tokens of step `step`, with gradient."""
+    def share(self, model: Any, step: int, number: int, of: int, *, always_call: bool = False) -> torch.Tensor:
+        """Nats that the `number`-th of `of` shares adds to the mean over the tokens of step `step`, with gradient.
+
+        An empty share does not call the model, unless `always_call`: where its parameters are gathered from all
+        processes on each call, none may stay away.
+        """
         rows, spans = self._rows_of(step)
         mine = slice(number, None, of)
-        if not rows[mine]:
+        if not rows[mine] and not always_call:
             return torch.zeros((), device=model.device)
-        sums = row_nats(model, rows[mine], spans[mine], self.codec.tokenizer.pad_token_id)
-        return -sums.sum() / sum(spans)
+        part, lengths = (rows[mine], spans[mine]) if rows[mine] else (rows[:1], spans[:1])
+        sums = row_nats(model, part, lengths, self.codec.tokenizer.pad_token_id)
+        return -sums.sum() / sum(spans) * bool(rows[mine])
 
     def _encode(self, step: int) -> tuple[list[list[int]], list[int]]:
         """Token ids of the step's examples, and how many of them at the end are the answer."""

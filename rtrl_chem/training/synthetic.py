@@ -18,6 +18,7 @@ from rtrl_chem.config import Config
 from rtrl_chem.evaluation.metrics.round_trip import consistent
 from rtrl_chem.models.generate import generate
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.processes import in_shares
 from rtrl_chem.models.reverse import ReverseModel
 from rtrl_chem.rewards.compose import Stopwatch
 from rtrl_chem.rewards.verdict import Verdict, judge_batch
@@ -119,12 +120,17 @@ def _judged_by_probability(policy: Policy, config: Config, direction: Direction,
         with policy.along(back):
             judge = policy.judge(back)  # it writes along `direction`
             reverse = ReverseModel(judge.snapshot, judge.codec, back, config.evaluation.max_batch_tokens)
-            scores = reverse.log_likelihood([one.answer for one in kept], [one.source for one in kept])
+            # Every process must keep the same pairs.
+            scores = in_shares(kept, lambda some: reverse.log_likelihood(*_answers_and_sources(some)))
         reasons = [KEPT if math.exp(score.nats) >= least else f"p(x | y) below {least:g}" for score in scores]
         rows = zip(kept, scores, reasons, strict=True)
         return [replace(one, nats=score.nats, reason=reason) for one, score, reason in rows]
 
     return _among_kept(made, judged)
+
+
+def _answers_and_sources(made: Sequence[Made]) -> tuple[list[str], list[str]]:
+    return [one.answer for one in made], [one.source for one in made]
 
 
 def _judged_by_round_trip(policy: Policy, config: Config, direction: Direction, made: list[Made]) -> list[Made]:

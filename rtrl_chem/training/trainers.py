@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import gc
-import time
+from dataclasses import dataclass
 from typing import Any
 
-from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+from transformers import PrinterCallback, ProgressCallback
 
 from rtrl_chem.models.policy import Policy, restore_forward
+from rtrl_chem.training.resumable import Keeping, Memory, Resumable
 
-__all__ = ["LogOf", "run_trainer"]
+__all__ = ["Trained", "run_trainer"]
 
 
-class LogOf(TrainerCallback):
-    """Keeps one logged value of every step."""
+@dataclass(frozen=True)
+class Trained:
+    """What a trainer has done: optimizer steps, seconds, and what was logged in each step."""
 
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self.values: list[float] = []
+    steps: int
+    seconds: float
+    history: list[dict[str, Any]]
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Called by the trainer with everything it logs."""
-        if logs and logs.get(self.key) is not None:
-            self.values.append(float(logs[self.key]))
-
-    def ends(self) -> tuple[float | None, float | None]:
-        """Means over the first and the last tenth of the steps; None where nothing was logged."""
-        tenth = max(1, len(self.values) // 10)
-        first, last = self.values[:tenth], self.values[-tenth:]
+    def ends(self, key: str) -> tuple[float | None, float | None]:
+        """Means of a logged value over the first and the last tenth of the steps; None where it was not logged."""
+        values = [float(row[key]) for row in self.history if row.get(key) is not None]
+        tenth = max(1, len(values) // 10)
+        first, last = values[:tenth], values[-tenth:]
         return (sum(first) / len(first), sum(last) / len(last)) if first else (None, None)
 
 
-def run_trainer(trainer: Any, policy: Policy) -> tuple[int, float]:
-    """Train, then leave the policy's model as plain as it was. Returns (optimizer steps, seconds)."""
+def run_trainer(
+    trainer: Resumable, policy: Policy, keeping: Keeping | None = None, memory: Memory | None = None
+) -> Trained:
+    """Train, or go on with it, then leave the policy's model as plain as it was. Interrupted if a signal ended it."""
     for callback in (PrinterCallback, ProgressCallback):  # the progress display is ours
         trainer.remove_callback(callback)
-    start = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - start
-    steps = trainer.state.global_step
+    seconds = trainer.run(keeping, memory)
+    trained = Trained(trainer.state.global_step, seconds, trainer.state.log_history)
     if hasattr(policy.model, "peft_config") and "ref" in policy.model.peft_config:
         policy.model.delete_adapter("ref")
     trainer.accelerator.free_memory()
@@ -47,4 +45,4 @@ def run_trainer(trainer: Any, policy: Policy) -> tuple[int, float]:
     gc.collect()  # a DistributedDataParallel wrapper keeps hooks on the parameters for as long as it lives
     restore_forward(policy.model)
     policy.model.config.use_cache = True
-    return steps, seconds
+    return trained

@@ -153,10 +153,12 @@ def test_a_run_killed_by_its_guard_resumes_to_the_same_bits(
     trainer = {"trainer": {"learning_rate": 1e-2}}
     assert main(["train", guarded_in(whole, **trainer), "--quiet"]) == 0
     config = guarded_in(killed, **trainer)
-    function = {"judging": "judge", "measured": "drop_checkpoint"}[when]
+    function, calls = {"judging": ("judge", 1), "measured": ("tidy", 2)}[when]
+    left = iter(range(1, calls))  # tidy is called for the start model too
 
     def dies(*args: Any, **kwargs: Any) -> Any:
-        raise KeyboardInterrupt
+        if next(left, None) is None:
+            raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(guards, function, dies)
@@ -194,3 +196,57 @@ def test_validation_pairs_that_are_the_test_pairs_are_refused(guarded_in: WriteI
     pairs = str(tmp_path / "known.tsv")
     assert main(["train", guarded_in(tmp_path, {"pairs": pairs}, evaluation={"pairs": pairs})]) == 2
     assert "is evaluation.pairs too" in capsys.readouterr().err
+
+
+BEST = {"metric_for_best_model": "forward/exact_match", "load_best_model_at_end": True}
+
+
+@pytest.mark.parametrize("models", ["shared", "adapters"])
+def test_the_final_model_is_the_best_stage(
+    guarded_in: WriteIn, model_folder: Path, tmp_path: Path, capsys: Any, models: str
+) -> None:
+    """The start knows all answers; both rounds ruin it, and nobody takes them back."""
+    rate = {"learning_rate": 1.0 if models == "shared" else 100.0}
+    changes = {"model": {"lora": LORA}, "models": models} if models == "adapters" else {}
+    watching = {"on_regression": "ignore", "divergence": False}
+    config = guarded_in(
+        tmp_path, watching, trainer=rate | BEST | {"save_total_limit": 1}, directions=["forward"], **changes
+    )
+    assert main(["train", config]) == 0
+    run, said = tmp_path / "run", capsys.readouterr().err
+    best = state_of(run)["best"]
+    assert (best["stage"], best["checkpoint"], best["value"]) == ("start", "rounds/start/checkpoint-0", 1.0)
+    assert "the best model is that of start: forward/exact_match 1" in said
+    after = read_predictions(run / "evaluation/after/forward/predictions.jsonl")
+    assert after == read_predictions(run / "evaluation/before/forward/predictions.jsonl")
+    if models == "shared":
+        assert same(weights(run), load_file(model_folder / "model.safetensors"))
+    folders = sorted(path.parent.name for path in run.glob("rounds/*/checkpoint-*"))
+    assert folders == ["00-forward", "01-forward", "start"]
+
+
+def test_the_best_so_far_survives_a_kill(
+    guarded_in: WriteIn, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching = {"on_regression": "ignore", "divergence": False}
+    config = guarded_in(tmp_path, watching, trainer={"learning_rate": 1.0} | BEST, directions=["forward"])
+    left = iter(range(1))
+
+    def dies(*args: Any, **kwargs: Any) -> Any:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return guards.Judgement()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(guards, "judge", dies)
+        assert main(["train", config, "--quiet"]) == 130
+    assert state_of(tmp_path / "run")["best"]["stage"] == "start"
+    assert main(["train", config, "--resume", "--quiet"]) == 0
+    assert same(weights(tmp_path / "run"), load_file(model_folder / "model.safetensors"))
+
+
+def test_a_best_that_cannot_be_measured_is_one_line(guarded_in: WriteIn, tmp_path: Path, capsys: Any) -> None:
+    trainer = {"metric_for_best_model": "forward/referee"}
+    assert main(["train", guarded_in(tmp_path, trainer=trainer)]) == 2
+    said = capsys.readouterr().err
+    assert "trainer.metric_for_best_model: forward/referee cannot be measured on the validation items" in said

@@ -37,7 +37,8 @@ def write_in(write_config_in: WriteIn) -> WriteIn:
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if "measured" not in row]
 
 
 def phases_of(run: Path) -> list[tuple[int | None, str, str]]:

@@ -31,7 +31,9 @@ def read_strictly(text: str) -> Any:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    return [read_strictly(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    """The steps; what was measured between them has lines of its own."""
+    rows = [read_strictly(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row for row in rows if "measured" not in row]
 
 
 def read_state(run: Path) -> dict[str, Any]:

@@ -67,13 +67,18 @@ def evaluation(monkeypatch: pytest.MonkeyPatch) -> Recorder:
         pytest.param([], {"resume": False, "overwrite": False, "quiet": False}, id="plain"),
         pytest.param(["--resume"], {"resume": True, "overwrite": False, "quiet": False}, id="resume"),
         pytest.param(["--overwrite", "--quiet"], {"resume": False, "overwrite": True, "quiet": True}, id="overwrite"),
+        pytest.param(
+            ["--resume", "--allow-changed", "seed", "--allow-changed", "packages"],
+            {"resume": True, "overwrite": False, "quiet": False, "allow_changed": ["seed", "packages"]},
+            id="changed",
+        ),
     ],
 )
 def test_train_is_one_call(training: Recorder, options: list[str], expected: dict[str, bool]) -> None:
     assert main(["train", QUICKSTART, "--set", "rounds=2", "--set", "seed=5", *options]) == 0
     [((config,), given)] = training.calls
     assert (config.rounds, config.seed) == (2, 5)
-    assert given == expected
+    assert given == {"allow_changed": ()} | expected
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,48 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("infinite confidence", {"evaluation": {"confidence": float("inf")}}, "evaluation.confidence: got inf"),
     ("infinite rate", {"trainer": {"learning_rate": float("inf")}}, "trainer.learning_rate: got inf, must be finite"),
     ("what the run sets itself", {"trainer": {"max_steps": 3}}, "set steps_per_phase"),
+    (
+        "the best without a metric",
+        {"trainer": {"load_best_model_at_end": True}},
+        "trainer.load_best_model_at_end: needs trainer.metric_for_best_model, such as forward/rtc",
+    ),
+    (
+        "a sense without a metric",
+        {"trainer": {"greater_is_better": False}},
+        "trainer.greater_is_better: needs trainer.metric_for_best_model",
+    ),
+    (
+        "a metric that nobody measures",
+        {"trainer": {"metric_for_best_model": "forward/rtc"}},
+        "trainer.metric_for_best_model: needs guards, which measure after every round",
+    ),
+    (
+        "a misspelt metric of the best",
+        {"guards": {}, "trainer": {"metric_for_best_model": "forward/rct"}},
+        "trainer.metric_for_best_model: got 'forward/rct'; did you mean 'forward/rtc'?",
+    ),
+    (
+        "a metric without a direction",
+        {"guards": {}, "trainer": {"metric_for_best_model": "rtc"}},
+        "trainer.metric_for_best_model: got 'rtc'",
+    ),
+    (
+        "the best by a suite that is not there",
+        {"guards": {}, "trainer": {"metric_for_best_model": "guard/texts/nats_per_byte"}},
+        "trainer.metric_for_best_model: guard needs evaluation.guard",
+    ),
+    (
+        "fewer than no checkpoints",
+        {"trainer": {"save_total_limit": -1}},
+        "save_total_limit: got -1, must be at least 0",
+    ),
+    (
+        "the whole run's in a warm-up",
+        {"regime": "supervised", "data": {"pairs": "x"}, "supervised": {"trainer": {"push_to_hub": True}}},
+        "supervised.trainer.push_to_hub: is of the run as a whole; set it under trainer",
+    ),
+    ("a repository without a push", {"trainer": {"hub_model_id": "a/b"}}, "has no effect without trainer.push_to_hub"),
+    ("nothing to merge", {"save_merged": True}, "save_merged: merges a LoRA adapter into its model; set model.lora"),
 ]
 
 
@@ -265,6 +307,21 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], message: str) -> No
         pytest.param({"algorithm": "sft", "regime": "synthetic", "rewards": {}}, id="made pairs alone"),
         pytest.param({"models": "separate", "reverse_model": {"path": "y"}}, id="two models"),
         pytest.param({"ungated": ["LEAKED_SOURCE", "COPIED_SOURCE"]}, id="leaks allowed"),
+        pytest.param(
+            {
+                "guards": {"on_regression": "ignore"},
+                "trainer": {
+                    "save_total_limit": 2,
+                    "metric_for_best_model": "reverse/exact_match",
+                    "load_best_model_at_end": True,
+                    "greater_is_better": True,
+                },
+            },
+            id="the best",
+        ),
+        pytest.param({"trainer": {"push_to_hub": True, "hub_model_id": "a/b", "hub_private_repo": True}}, id="a push"),
+        pytest.param({"trainer": {"load_best_model_at_end": False, "save_total_limit": None}}, id="nothing asked"),
+        pytest.param({"save_merged": True, "model": {"path": "x", "lora": {"r": 8}}}, id="merged"),
         pytest.param({"guards": {"metrics": ["rtc", "leak_rate"], "on_regression": "stop"}}, id="guards"),
         pytest.param(
             {"model": {"path": "x", "prompt_style": {"template": "{instruction}"}}}, id="a style of one's own"

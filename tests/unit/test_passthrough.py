@@ -42,6 +42,8 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("not a number, inside", "grpo", {"generation_kwargs": {"a": [float("nan")]}}, "must be finite"),
     ("owned: steps", "grpo", {"max_steps": 5}, "max_steps: is not passed through; set steps_per_phase"),
     ("owned: resume", "grpo", {"resume_from_checkpoint": "x"}, "use the option --resume"),
+    ("a token", "grpo", {"hub_token": "hf_secret"}, "hub_token: is not passed through; set HF_TOKEN or log in"),
+    ("a push at every save", "grpo", {"hub_strategy": "every_save"}, "the model is pushed once, at the end"),
     ("owned: weights", "sft", {"reward_weights": [1.0]}, "set rewards.NAME.weight"),
     ("a field of GRPO in sft", "sft", {"num_generations": 8}, "not a field of TRL's SFTConfig, which algorithm: sft"),
     ("a field of SFT in grpo", "grpo", {"packing": True}, "not a field of TRL's GRPOConfig"),

@@ -73,6 +73,16 @@ def test_what_is_not_yaml_says_so_on_one_line(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+LAUGHS = "a0: &a0 [lol, lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize("text", [LAUGHS, MERGES], ids=["lists", "merged keys"])
+def test_aliases_that_write_out_to_billions_are_refused_at_once(text: str) -> None:
+    with pytest.raises(YamlError, match="its aliases write out to more than 100,000 values"):
+        parse(text)
+
+
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 DATA = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
 

@@ -66,7 +66,9 @@ def look_alikes(text: Text) -> Iterator[Undone]:
     """Letters of other scripts and shapes as ASCII, without what does not show."""
     if text.text.isascii():
         return
-    letters = unicodedata.normalize("NFKD", text.text.translate(_LOOK_ALIKES)).translate(_LOOK_ALIKES)
+    # Some characters stand for a dozen others each.
+    letters = unicodedata.normalize("NFKD", text.text[:LONGEST].translate(_LOOK_ALIKES))[:LONGEST]
+    letters = letters.translate(_LOOK_ALIKES)
     shown = (letter for letter in letters if letter in "\n\t" or unicodedata.category(letter) not in _NOT_SHOWN)
     yield Undone("look-alike or invisible characters", "".join(shown))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice, takewhile
@@ -18,6 +19,7 @@ from rtrl_chem.chem.leakage.skeleton import (
     TOKEN,
     Skeleton,
     contains,
+    elements_of,
     is_atom,
     placed,
     skeleton_of,
@@ -41,7 +43,10 @@ _MOST_PUNCTUATED = 4
 _PUNCTUATION = ".:()[]{}\"'"
 _LEAST_CHUNK = 3
 _LEAST_GLUED_CHUNK = 4
+# Of one output: graphs that are compared with the source, and tokens that are read as graphs. Captions of ChEBI-20 have
+# at most 100 such tokens.
 _MOST_COMPARISONS = 200
+_MOST_READ = 30_000
 _MOST_FRAGMENTS = 24
 
 
@@ -98,6 +103,7 @@ class MoleculeSearch:
         self.wanted = wanted(source)
         self._is_small = 0 < self.wanted.needed < MIN_FRAGMENT_ATOMS
         self._comparisons = 0
+        self._read = 0
         self._compared: set[tuple[str, ...]] = set()
 
     @property
@@ -108,7 +114,7 @@ class MoleculeSearch:
     @property
     def gave_up(self) -> bool:
         """Whether the output holds more structures than are compared; no honest text does."""
-        return self._comparisons >= _MOST_COMPARISONS
+        return self._comparisons >= _MOST_COMPARISONS or self._read >= _MOST_READ
 
     def scan(self, text: Text, certain: bool) -> Finding | None:
         """The source in one text: whole, in pieces, turned round, in one case, or letter for letter in other signs."""
@@ -207,19 +213,31 @@ class MoleculeSearch:
             return None
         self._compared.add(key)
         for piece in _trimmed(tokens):
-            if self._is_part(skeleton_of(piece)):
+            if self._may_be_part(elements_of(piece)) and self._is_part(self._skeleton_of(piece)):
                 return "".join(piece)
+            if self.gave_up:
+                break
         return None
+
+    def _skeleton_of(self, tokens: Sequence[str]) -> Skeleton:
+        """The graph of the tokens, counted."""
+        self._read += len(tokens)
+        return skeleton_of(tokens)
+
+    def _may_be_part(self, read: Counter[int]) -> bool:
+        """Whether there are enough atoms, all of them of the source's, or all of the source's among them."""
+        x, atoms = self.wanted.skeleton.counts, read.total()
+        if atoms < self.wanted.needed:
+            return False
+        return not (x - read if atoms > x.total() else read - x)
 
     def _is_part(self, read: Skeleton) -> bool:
         x = self.wanted.skeleton
         # A few atoms by themselves are a part of anything.
         atoms = sum(len(part.elements) for part in read.parts if len(part.elements) >= MIN_TOKEN_LENGTH)
-        if atoms < self.wanted.needed or self.gave_up:
+        if atoms < self.wanted.needed:
             return False
         smaller, larger = (x, read) if len(read.elements) > len(x.elements) else (read, x)
-        if smaller.counts - larger.counts:
-            return False
         self._comparisons += 1
         return contains(larger, smaller)
 
@@ -243,7 +261,7 @@ class MoleculeSearch:
     def _fragments(self, rest: str) -> str | None:
         """Fragments between words that find room in the source side by side, and together are a large part of it."""
         runs = [match.group() for piece in pieces(rest) for match in _RUN.finditer(piece)]
-        read = [(part, run) for run in runs[:_MOST_FRAGMENTS] for part in skeleton_of(TOKEN.findall(run)).parts]
+        read = [(part, run) for run in runs[:_MOST_FRAGMENTS] for part in self._skeleton_of(TOKEN.findall(run)).parts]
         read = [one for one in read if len(one[0].elements) >= MIN_TOKEN_LENGTH][:_MOST_FRAGMENTS]
         read.sort(key=lambda one: -len(one[0].elements))
         self._comparisons += len(read)

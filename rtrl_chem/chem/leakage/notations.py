@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from rdkit import Chem, rdBase
 
@@ -20,6 +21,8 @@ _INCHI = re.compile(
 )
 _MOL_BLOCK = re.compile(r"^[ \d]+V2000[ \t]*\n.*?^M  END", re.MULTILINE | re.DOTALL)
 _QUERY_ATOM = re.compile(r"\[(?:#(\d{1,3})|\*?[&;,]?([A-Z][a-z]?|[bcnops]))[^\[\]\s]{0,40}\]")
+# So many stretches of a text are read as each notation.
+_MOST_STRETCHES = 50
 _IS_QUERY = re.compile(r"\[[^\[\]\s]{0,20}[#;,&]")
 
 
@@ -27,18 +30,22 @@ def notations(text: Text) -> Iterator[Undone]:
     """SELFIES with and without brackets, SMARTS, InChI, mol blocks."""
     plain = text.text
     if plain.count("[") >= 3:
-        yield from _selfies(match.group() for match in _SELFIES.finditer(plain[:LONGEST]))
+        yield from _selfies(match.group() for match in _first(_SELFIES, plain))
         if _IS_QUERY.search(plain):
             yield Undone("SMARTS", _QUERY_ATOM.sub(_named_atom, plain))
     elif "Branch" in plain or "Ring1" in plain or "Ring2" in plain:
-        symbols = (_SELFIES_SYMBOL.findall(match.group()) for match in _BARE_SELFIES.finditer(plain[:LONGEST]))
+        symbols = (_SELFIES_SYMBOL.findall(match.group()) for match in _first(_BARE_SELFIES, plain))
         yield from _selfies("".join(f"[{symbol}]" for symbol in run) for run in symbols)
     if "/c" in plain:
-        found = (_from_inchi(match[1], match[2] or "") for match in _INCHI.finditer(plain[:LONGEST]))
+        found = (_from_inchi(match[1], match[2] or "") for match in _first(_INCHI, plain))
         yield from (Undone("InChI", smiles) for smiles in found if smiles)
     if "V2000" in plain:
-        found = (_from_mol_block(match.group()) for match in _MOL_BLOCK.finditer(plain[:LONGEST]))
+        found = (_from_mol_block(match.group()) for match in _first(_MOL_BLOCK, plain))
         yield from (Undone("mol block", smiles) for smiles in found if smiles)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> Iterable[re.Match[str]]:
+    return islice(pattern.finditer(text[:LONGEST]), _MOST_STRETCHES)
 
 
 def _selfies(runs: Iterator[str]) -> Iterator[Undone]:
@@ -71,5 +78,6 @@ def _from_inchi(bonds: str, hydrogens: str) -> str:
 
 def _from_mol_block(block: str) -> str:
     with rdBase.BlockLogs():
-        mol = Chem.MolFromMolBlock("\n\n\n" + block, sanitize=False)
+        # RDKit takes UTF-8, in which a lone surrogate cannot be written.
+        mol = Chem.MolFromMolBlock("\n\n\n" + block.encode("ascii", "replace").decode(), sanitize=False)
         return "" if mol is None else str(Chem.MolToSmiles(mol))

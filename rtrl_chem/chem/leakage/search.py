@@ -17,6 +17,8 @@ __all__ = ["MOST_LAYERS", "Search", "search"]
 # Disguises on top of each other that are undone, and texts that are looked at. An honest output gives fewer.
 MOST_LAYERS = 3
 _MOST_TEXTS = 40
+# Characters of all of them: those of an output of up to 3,000 are all looked at, of a longer one the first few.
+_MOST_CHARACTERS = 120_000
 
 
 class Search(Protocol):
@@ -40,7 +42,7 @@ def search(looking: Search, output: str, layers: int = MOST_LAYERS) -> Leak | No
     A text that was guessed at is read, and searched for signs of further disguises, but no guess is put on a guess.
     """
     texts: list[tuple[tuple[str, ...], Text, bool]] = [((), Text(output), True)]
-    seen = {output}
+    seen, left = {output}, _MOST_CHARACTERS - len(output)
     for layer in range(layers + 1):
         for ways, text, certain in texts:
             if found := looking.scan(text, certain):
@@ -48,8 +50,11 @@ def search(looking: Search, output: str, layers: int = MOST_LAYERS) -> Leak | No
         below = []
         for ways, text, certain in texts if layer < layers else []:
             for clear in undone(text, looking.least_code, guess=certain):
-                if clear.text not in seen and len(seen) < _MOST_TEXTS:
+                if len(seen) == _MOST_TEXTS or left <= 0:
+                    break
+                if clear.text not in seen:
                     seen.add(clear.text)
+                    left -= len(clear.text)
                     below.append(((*ways, clear.way), Text(clear.text), clear.certain))
         texts = below
     return Leak(output[:100], "more structures than can be compared") if looking.gave_up else None

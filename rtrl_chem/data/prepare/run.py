@@ -137,7 +137,7 @@ def _tokenizer(path: str | None) -> str | None:
     from transformers import AutoTokenizer
 
     try:
-        loaded = AutoTokenizer.from_pretrained(model_path(path))
+        loaded = AutoTokenizer.from_pretrained(model_path(path), trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ConfigError(f"filter.tokenizer: {path!r} cannot be loaded ({str(error).splitlines()[0]})") from None
     if not loaded.is_fast:

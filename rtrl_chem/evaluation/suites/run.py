@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from rtrl_chem import strict_yaml
@@ -38,6 +37,7 @@ from rtrl_chem.models.origin import sides_of
 from rtrl_chem.preflight import model_problem
 from rtrl_chem.tasks import Direction, Task
 from rtrl_chem.tasks.base import fill
+from rtrl_chem.terminal import Console
 
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer, Codec
@@ -50,8 +50,23 @@ SUITE_FILE = "suite.yaml"
 
 # What was measured, by the name of the part.
 Results = dict[str, Measured]
-# Answers to rendered prompts, whichever way they are generated.
-Ask = Callable[["Codec", Direction, list[str], Decoding, Callable[[int], None], "str"], "list[list[Answer]]"]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Rendered prompts and how they are answered. `stage` names them in the journal; `advance` gets the number of
+    prompts finished since its last call."""
+
+    codec: Codec
+    direction: Direction
+    prompts: list[str]
+    decoding: Decoding
+    stage: str
+    advance: Callable[[int], None]
+
+
+# Answers to each prompt, whichever way they are generated.
+_Ask = Callable[[_Question], "list[list[Answer]]"]
 
 
 def evaluate_suite(
@@ -105,7 +120,7 @@ class _Session:
     policy: Policy | None  # None where another engine generates
     codec: Codec
     prompts: dict[str, list[str]]
-    ask: Ask
+    ask: _Ask
     journal: Journal
 
     @classmethod
@@ -127,7 +142,7 @@ class _Session:
         prompts = {name: _prompts(model, codec, name, part, items[name].items) for name, part in suite.parts.items()}
         journal = Journal(out / f"answers-{processes().process_index}.jsonl", fingerprint(*key))
         if suite.backend != "vllm":
-            ask = _transformers(suite, policy, journal)
+            ask = partial(_by_transformers, suite, policy, journal)
         return cls(suite, model, codec, prompts, ask, journal)
 
     def codec_of(self, task: Task, way: Direction) -> Codec:
@@ -142,54 +157,41 @@ def _codec_of(policy: Policy | None, codec: Codec, task: Task, way: Direction) -
     return Codec(task, own.style, own.tokenizer, own.eos_token_ids)
 
 
-def _transformers(suite: Suite, policy: Policy, journal: Journal) -> Ask:
+def _by_transformers(suite: Suite, policy: Policy, journal: Journal, question: _Question) -> list[list[Answer]]:
     from rtrl_chem.models.generate import answer_prompts
 
-    def ask(
-        codec: Codec,
-        direction: Direction,
-        prompts: list[str],
-        decoding: Decoding,
-        advance: Callable[[int], None],
-        stage: str,
-    ) -> list[list[Answer]]:
-        memory = journal.stage(f"{stage} {decoding.model_dump_json()}", prompts)
-        with policy.along(direction) as one:
-            return answer_prompts(
-                one.model,
-                codec,
-                direction,
-                prompts,
-                decoding,
-                max_batch_tokens=suite.max_batch_tokens,
-                on_progress=advance,
-                memory=memory,
-            )
-
-    return ask
+    memory = journal.stage(f"{question.stage} {question.decoding.model_dump_json()}", question.prompts)
+    with policy.along(question.direction) as one:
+        return answer_prompts(
+            one.model,
+            question.codec,
+            question.direction,
+            question.prompts,
+            question.decoding,
+            max_batch_tokens=suite.max_batch_tokens,
+            on_progress=question.advance,
+            memory=memory,
+        )
 
 
-def _vllm(suite: Suite, task: Task) -> tuple[Codec, Ask]:
+def _by_vllm(engine: Any, question: _Question) -> list[list[Answer]]:
+    from rtrl_chem.models.vllm import answer_prompts
+
+    return answer_prompts(
+        engine, question.codec, question.direction, question.prompts, question.decoding, question.advance
+    )
+
+
+def _vllm(suite: Suite, task: Task) -> tuple[Codec, _Ask]:
     from rtrl_chem.data.bundled import model_path
     from rtrl_chem.models.policy import load_codec
-    from rtrl_chem.models.vllm import answer_prompts, load_engine
+    from rtrl_chem.models.vllm import load_engine
 
     assert suite.model is not None
     if sides_of(suite.model.path):
         raise ConfigError("backend: vllm takes one model, and this folder holds one for each direction; leave it out")
     engine = load_engine(suite.model, model_path(suite.model.path))
-
-    def ask(
-        codec: Codec,
-        direction: Direction,
-        prompts: list[str],
-        decoding: Decoding,
-        advance: Callable[[int], None],
-        stage: str,
-    ) -> list[list[Answer]]:
-        return answer_prompts(engine, codec, direction, prompts, decoding, advance)
-
-    return load_codec(suite.model, task), ask
+    return load_codec(suite.model, task), partial(_by_vllm, engine)
 
 
 def _run_part(session: _Session, name: str, items: Items, folder: Path, console: Console) -> Measured | None:
@@ -315,7 +317,8 @@ def _ask(
         on_progress(stage, done, len(distinct))
 
     advance(0)
-    answers = session.ask(codec, way, distinct, decoding, advance, stage) if distinct else []
+    question = _Question(codec, way, distinct, decoding, stage, advance)
+    answers = session.ask(question) if distinct else []
     nothing = [Answer("", "", 0, truncated=False)] * decoding.outputs
     known = dict(zip(distinct, answers, strict=True)) | {"": nothing}
     return [known[prompt] for prompt in prompts]

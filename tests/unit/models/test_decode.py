@@ -64,7 +64,8 @@ def test_rows_that_ended_are_not_computed_and_prompts_only_once() -> None:
     assert seen[-1][0] < 24
 
 
-def test_samples_follow_the_models_distribution() -> None:
+@pytest.mark.parametrize("given", [True, False], ids=["noise given", "torch's own"])
+def test_samples_follow_the_models_distribution(given: bool) -> None:
     """First tokens of 6,000 samples against the model's probabilities: chi-square, 19 degrees of freedom."""
     model = build("llama")
     batch = {key: value[:1] for key, value in prompts(1, 1).items()}
@@ -73,7 +74,8 @@ def test_samples_follow_the_models_distribution() -> None:
     more = {key: value.repeat(6000, 1) for key, value in batch.items()}
     torch.manual_seed(0)
     config = GenerationConfig(max_new_tokens=1, do_sample=True, top_k=0, eos_token_id=EOS, pad_token_id=PAD)
-    out = model.generate(**more, generation_config=config, custom_generate=decode)
+    noise = torch.rand(6000, 1) if given else None
+    out = model.generate(**more, generation_config=config, custom_generate=decode, noise=noise)
     counts = torch.bincount(out[:, 8 if out.size(1) > 8 else -1], minlength=20).float()
     assert ((counts - 6000 * expected) ** 2 / (6000 * expected)).sum() < 44  # p = 0.001
 
@@ -84,3 +86,30 @@ def test_a_batch_without_padding_or_mask_works() -> None:
     config = settings(do_sample=False)
     expected = model.generate(input_ids=ids, generation_config=config)
     assert torch.equal(model.generate(input_ids=ids, generation_config=config, custom_generate=decode), expected)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_noise_decides_a_rows_sample_in_any_batch(kind: str) -> None:
+    model, batch, noise = build(kind), prompts(6, 4), torch.rand(24, 16, generator=torch.Generator().manual_seed(1))
+    config = settings(do_sample=True, temperature=1.3)
+
+    def sample(rows: slice) -> list[list[int]]:
+        part = {key: value[rows] for key, value in batch.items()}
+        out = model.generate(**part, generation_config=config, custom_generate=decode, noise=noise[rows])
+        return [[*row[: row.index(EOS)], EOS] if EOS in row else row for row in out[:, 8:].tolist()]
+
+    together = sample(slice(24))
+    torch.manual_seed(99)
+    assert sample(slice(0, 12)) + sample(slice(12, 24)) == together
+    assert len({tuple(row) for row in together}) > 20
+
+
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2.0**-24], ids=["lowest", "highest"])
+def test_no_noise_leads_to_a_token_of_probability_zero(uniform: float) -> None:
+    model, batch = build("llama"), prompts(6, 1)
+    config = settings(do_sample=True, top_k=2)
+    out = model.generate(**batch, generation_config=config, custom_generate=decode, noise=torch.full((6, 16), uniform))
+    ids = batch["input_ids"]
+    with torch.no_grad():
+        best = model(**batch).logits[:, -1].topk(2).indices
+    assert ((out[:, ids.size(1), None] == best).sum(1) == 1).all()

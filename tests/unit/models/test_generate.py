@@ -89,6 +89,16 @@ def test_samples_are_repeated_by_their_seed(make_policy: Callable[..., Any]) -> 
     assert write(policy, seed=2, **options) != first
 
 
+def test_samples_of_a_source_are_the_same_in_any_company(make_policy: Callable[..., Any]) -> None:
+    """Other processes, batches and restarts change nothing."""
+    policy = make_policy()
+    options = {"num_samples": 3, "temperature": 1.0, "seed": 5}
+    together = write(policy, ["CCO", "CCC", "CCCCCCN", "CCO"], **options)
+    assert write(policy, ["CCCCCCN", "CCO"], **options) == [together[2], together[0]]
+    assert write(policy, ["CCO", "CCC", "CCCCCCN", "CCO"], max_batch_tokens=1, **options) == together
+    assert together[0] != together[3], "equal sources get samples of their own"
+
+
 @pytest.mark.parametrize("options", [{}, {"num_samples": 2, "temperature": 0.7}], ids=["greedy", "sampled"])
 def test_the_callers_random_numbers_are_untouched(make_policy: Callable[..., Any], options: dict[str, Any]) -> None:
     policy = make_policy()

@@ -79,7 +79,7 @@ def edit(file: Path, **values: Any) -> None:
         pytest.param(without_tokenizer, "no usable tokenizer", id="no tokenizer"),
         pytest.param(without_end_of_sequence, "no end-of-sequence token", id="no end of sequence"),
         pytest.param(without_weights, "cannot be loaded", id="no weights"),
-        pytest.param(with_pickled_weights, "cannot be loaded", id="pickled weights only"),
+        pytest.param(with_pickled_weights, "are pickled (pytorch_model.bin)", id="pickled weights only"),
         pytest.param(with_cut_weights, "cannot be loaded", id="weights cut off"),
         pytest.param(with_weights_of_another_size, "cannot be loaded", id="weights of another size"),
         pytest.param(without_a_layer, "lacks weights", id="a layer without weights"),

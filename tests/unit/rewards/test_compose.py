@@ -229,6 +229,13 @@ def test_a_sample_that_no_term_counts_is_marked() -> None:
     assert "reward/supervised" not in summary(judged[1:])
 
 
+def test_trl_hears_of_no_reward_where_no_term_counts() -> None:
+    """A 0 would teach PPO's critic that such a source is hopeless, and lower the mean reward that is logged."""
+    reward = reward_of(supervised=SupervisedReward())
+    ids = [ids_of("ethanol"), ids_of("methane"), [0]]
+    assert reward(completion_ids=ids, source=["CCO", "C", "C"], target=["ethanol", None, None]) == [1.0, None, None]
+
+
 class Knows:
     """A user's term that has a word on some sources only, and a floor."""
 
@@ -273,5 +280,5 @@ def test_each_term_has_its_time() -> None:
 def test_trl_passes_the_labels_on() -> None:
     reward = reward_of(supervised=SupervisedReward())
     found = reward(completion_ids=[ids_of("ethanol"), ids_of("x")], source=["CCO", "C"], target=["ethanol", None])
-    assert found == [1.0, 0.0]
+    assert found == [1.0, None]
     assert [one.target for one in reward.drain()] == ["ethanol", None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,25 @@ def test_a_finished_run_is_kept_and_a_killed_one_goes_on(
     if state is not None:
         folder.mkdir()
         (folder / "state.json").write_text(json.dumps(state), encoding="utf8")
-    made: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: made.append(command))
+    made: list[tuple[str, ...]] = []
+
+    def call(*command: str) -> float:
+        made.append(command)
+        folder.mkdir(exist_ok=True)
+        return 2.5
+
+    monkeypatch.setattr(experiment, "call", call)
     assert experiment.run_arm(small, "temperature=0.7", 1, tmp_path) == folder
-    assert [command[-1:] if command[-1] == "--resume" else [] for command in made] == calls
+    assert experiment.cpu_seconds(folder) == (2.5 if calls else None)
+    assert [list(command[-1:]) if command[-1] == "--resume" else [] for command in made] == calls
     assert all("trainer.temperature=0.7" in command and "seed=1" in command for command in made)
+
+
+def test_a_call_that_fails_is_an_error_and_one_that_does_not_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "PROGRAM", [sys.executable, "-c", "import sys; sys.exit(int(sys.argv[1]))"])
+    assert 0 < experiment.call("0") < 10
+    with pytest.raises(subprocess.CalledProcessError):
+        experiment.call("3")
 
 
 def test_an_interval_holds_the_mean_and_widens_with_the_spread_between_seeds() -> None:
@@ -95,7 +110,7 @@ def test_the_table_pairs_every_arm_with_the_reference(small: Experiment, monkeyp
         return np.zeros(4), np.full(4, gains[run.name])
 
     monkeypatch.setattr(experiment, "differences", fake)
-    monkeypatch.setattr(experiment, "training_seconds", lambda run: 7.0)
+    monkeypatch.setattr(experiment, "cpu_seconds", lambda run: 7.0)
     results = experiment.summarise(small, Path("start"), {arm: [Path(arm), Path(arm)] for arm in gains})
     assert results["temperature=0.7"]["ahead"]["round trip"]["gain"] == 0.75
     assert "ahead" not in results["default"] or not results["default"]["ahead"]

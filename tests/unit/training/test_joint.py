@@ -63,6 +63,18 @@ def test_what_is_logged_is_the_mean_over_all_rows_and_that_of_each_direction(rew
     assert logged == {"forward/verdict/OK": 10, "reverse/verdict/OK": 100, "verdict/OK": pytest.approx(32.5)}
 
 
+def test_what_one_direction_logs_alone_is_its_own_mean(rewards: dict[Direction, Reward]) -> None:
+    """The labels of names say nothing about molecules: no zeros are averaged in."""
+
+    class Labelled(Reward):
+        def __call__(self, *, log_metric: Any, **columns: Any) -> list[float]:  # type: ignore[override]
+            log_metric("reward/supervised", 0.5)
+            return super().__call__(log_metric=log_metric, **columns)
+
+    _, logged = call({FORWARD: Labelled(10), REVERSE: rewards[REVERSE]}, "frrr")
+    assert logged["reward/supervised"] == logged["forward/reward/supervised"] == 0.5
+
+
 def test_a_batch_of_one_direction_asks_the_other_nothing(rewards: dict[Direction, Reward]) -> None:
     _, logged = call(rewards, "ff")
     assert rewards[REVERSE].seen == []

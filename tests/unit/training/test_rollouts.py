@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.snapshot import take_snapshot
 from rtrl_chem.training import rollouts
-from rtrl_chem.training.rollouts import by_prompt, mean_kl
+from rtrl_chem.training.rollouts import by_prompt, in_order, mean_kl
 
 
 def micro_batches(lengths: list[tuple[int, int]], rows: int) -> list[dict[str, torch.Tensor]]:
@@ -102,6 +102,49 @@ def test_a_last_smaller_micro_batch_leaves_the_order_as_it_is() -> None:
     assert by_prompt(batches, window=2) == batches
 
 
+# ---- several processes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+@pytest.mark.parametrize("window", [1, 2])
+def test_an_optimizer_step_has_the_same_samples_on_any_number_of_processes(processes: int, window: int) -> None:
+    """16 rows in 2 steps; each process holds a stretch of them, which TRL has shuffled."""
+    steps: list[set[int]] = [set(), set()]
+    for rank in range(processes):
+        own = torch.arange(16)[rank * 16 // processes :][: 16 // processes]
+        shuffled = own[torch.randperm(len(own), generator=torch.Generator().manual_seed(rank))]
+        parts = shuffled.split(len(own) // (2 * window))
+        batches = in_order(
+            [{"row": part, "completion_ids": part[:, None], "all": torch.tensor(1)} for part in parts], window
+        )
+        assert [len(batch["row"]) for batch in batches] == [len(own) // (2 * window)] * 2 * window
+        for i, batch in enumerate(batches):
+            assert torch.equal(batch["row"], batch["completion_ids"][:, 0])
+            steps[i // window] |= set(batch["row"].tolist())
+    assert steps == [set(range(0, 16, 2)), set(range(1, 16, 2))]
+
+
+def test_processes_keep_equally_many_samples_and_count_those_that_one_process_would() -> None:
+    lengths = [(1 + i % 3, 1 + i % 4) for i in range(8)]
+    advantages = torch.tensor([2.0, 1e-5, 1.0, -3.0, 0.0, 1e-4, 0.0, -1.0])
+    alone = micro_batches(lengths, rows=8)
+    alone[0]["advantages"] = advantages.clone()
+    expected = samples(by_prompt(alone, 1, 1e-3))
+    assert len(expected) == 4
+    counted = []
+    for rank in range(2):
+        [batch] = micro_batches(lengths, rows=8)
+        mine = {key: value[4 * rank :][:4] if value.dim() else value for key, value in batch.items()}
+        mine["advantages"] = advantages[4 * rank :][:4].clone()
+        [dealt] = by_prompt([mine], 1, 1e-3, lambda column: advantages.abs().view(2, 4))
+        assert len(dealt["advantages"]) == 3
+        blank = dealt["tool_mask"].sum(1) == 0
+        assert (dealt["advantages"][blank] == 0).all()
+        assert torch.equal(dealt["tool_mask"][~blank], dealt["completion_mask"][~blank])
+        counted += samples([{k: v[~blank] if v.dim() else v for k, v in dealt.items()}])
+    assert sorted(counted) == expected
+
+
 # ---- the update is that of TRL's own batches ------------------------------------------------------------------------
 
 
@@ -127,15 +170,16 @@ def test_dealing_changes_no_update(
     against TRL's random micro-batches of the same samples."""
     sizes: list[list[int]] = []
 
-    def dealt(batches: Any, window: int, least: float) -> Any:
-        found = by_prompt(batches, window, least)
+    def dealt(*args: Any) -> Any:
+        found = by_prompt(*args)
         sizes.append([len(batch["advantages"]) for batch in found])
         return found
 
     trained = []
-    for deal in (dealt, lambda batches, window, least: batches):
+    for deal, order in ((dealt, in_order), (lambda batches, *rest: batches, lambda batches, window: batches)):
         policy = Policy(copy.deepcopy(taught_policy.model), taught_policy.codec)
         monkeypatch.setattr(rollouts, "by_prompt", deal)
+        monkeypatch.setattr(rollouts, "in_order", order)
         run_phase(
             policy,
             judge,
@@ -156,6 +200,18 @@ def test_dealing_changes_no_update(
     assert bool(sizes) is (trainer.get("loss_type") != "bnpo")
     drops = algorithm == "rloo" or trainer.get("loss_type") in ("dapo", "cispo", "vespo")
     assert any(sum(step) < 16 for step in sizes) is drops
+
+
+@pytest.mark.parametrize(("rollout", "dealt"), [(2, True), (4, True), (6, True), (3, False)])
+def test_samples_stay_in_their_step_where_rollouts_and_steps_end_apart(
+    make_policy: Any, run_phase: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, rollout: int, dealt: bool
+) -> None:
+    """With steps of 2 micro-batches and rollouts of 3, the second rollout begins in the middle of a step."""
+    calls: list[int] = []
+    monkeypatch.setattr(rollouts, "by_prompt", lambda batches, *rest: calls.append(1) or batches)
+    sizes = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "steps_per_generation": rollout}
+    run_phase(make_policy(), judge, steps=3, **sizes)
+    assert bool(calls) is dealt
 
 
 # ---- distance from the start ----------------------------------------------------------------------------------------

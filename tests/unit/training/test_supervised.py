@@ -47,6 +47,16 @@ def test_the_shares_add_up(make_policy: Callable[..., Any], shares: int) -> None
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize(("always_call", "calls"), [(False, 0), (True, 1)])
+def test_an_empty_share_calls_the_model_only_where_all_must(
+    make_policy: Callable[..., Any], always_call: bool, calls: int
+) -> None:
+    policy, seen = make_policy(), []
+    policy.model.register_forward_hook(lambda *call: seen.append(1))
+    loss = term(policy).share(policy.model, 0, 7, 8, always_call=always_call)
+    assert (float(loss), len(seen)) == (0.0, calls)
+
+
 def test_every_example_comes_before_one_comes_twice(make_policy: Callable[..., Any]) -> None:
     order = term(make_policy())._order
     assert len(order) == 20

@@ -1,0 +1,37 @@
+"""rtrl-chem under FSDP2 on CPUs, for tests: `torchrun --nproc_per_node 2 fsdp2_on_cpu.py train CONFIG`.
+
+Accelerate offers FSDP on accelerators only: on CPUs its state stays at MULTI_CPU, whatever the environment says, though
+torch's `fully_shard` works with gloo. So its state is told that these processes have accelerators.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from accelerate import PartialState
+from accelerate.utils import DistributedType
+
+from rtrl_chem.cli import main
+
+os.environ |= {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+    "FSDP_CPU_RAM_EFFICIENT_LOADING": "false",
+}
+as_it_is = PartialState.__init__
+
+
+def pretend(self: PartialState, *args: Any, **kwargs: Any) -> None:
+    as_it_is(self, *args, **kwargs)
+    if self.distributed_type is DistributedType.MULTI_CPU:
+        self.distributed_type = DistributedType.MULTI_GPU
+
+
+PartialState.__init__ = pretend
+
+if __name__ == "__main__":
+    sys.exit(main())
