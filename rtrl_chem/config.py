@@ -25,6 +25,7 @@ from rtrl_chem.passthrough import (
     RLOO_BETA,
     TRAINERS,
     lora_problems,
+    quantization_problems,
     trainer_fields,
     trainer_problems,
     trainer_schema,
@@ -144,6 +145,9 @@ class ModelConfig(Closed):
     """Name of the GGUF file inside the model's folder."""
     lora: dict[str, Any] | None = None
     """Train a LoRA adapter: the fields of PEFT's LoraConfig, passed through. Without it all weights are trained."""
+    quantization: dict[str, Any] | None = None
+    """Load the weights in 4 or 8 bits, to train a LoRA adapter on them (QLoRA): the fields of transformers'
+    BitsAndBytesConfig, passed through. Needs the extra `qlora`."""
 
     @model_validator(mode="after")
     def _refuse_kernels(self) -> Self:
@@ -630,7 +634,8 @@ def _reward_problems(rewards: Mapping[str, Any], algorithm: str | None) -> list[
 
 
 def _model_problems(model: Mapping[str, Any]) -> list[str]:
-    return lora_problems(model["lora"]) if isinstance(model.get("lora"), dict) else []
+    problems = lora_problems(model["lora"]) if isinstance(model.get("lora"), dict) else []
+    return problems + quantization_problems(model)
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------

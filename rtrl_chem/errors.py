@@ -90,7 +90,20 @@ class DivergedError(RtrlError):
 
 
 class OutOfMemoryError(RtrlError):
-    """A step that does not fit the accelerator's memory."""
+    """Work that does not fit the accelerator's memory; `doing` says which."""
+
+    def __init__(self, doing: str, cure: str, said: str) -> None:
+        self.doing = doing
+        super().__init__(f"out of memory while {_DOING[doing]} ({said}): {cure}")
+
+
+_DOING = {
+    "loading": "loading the model",
+    "measuring": "measuring the model",
+    "rollout": "the policy wrote samples",
+    "scoring": "the reverse model scored samples",
+    "update": "the policy was updated",
+}
 
 
 class Interrupted(RtrlError):

@@ -15,12 +15,14 @@ from typing import Any
 from rtrl_chem.errors import did_you_mean
 
 __all__ = [
+    "QUANTIZATION",
     "RUN_WIDE",
     "SAMPLING",
     "TRACKERS",
     "batch_problem",
     "lora_problems",
     "named_trackers",
+    "quantization_problems",
     "trainer_fields",
     "trainer_problems",
     "trainer_schema",
@@ -61,6 +63,7 @@ OWNED = {
 )
 # Fields of transformers that hold for the run as a whole: the trainers of its phases are not given them.
 RUN_WIDE = (
+    "auto_find_batch_size",
     "save_total_limit",
     "metric_for_best_model",
     "greater_is_better",
@@ -79,6 +82,25 @@ OWNED_LORA = {
     "base_model_name_or_path": "set model.path",
     "revision": "set model.revision",
     "runtime_config": "leave it out",
+}
+# The arguments of transformers' BitsAndBytesConfig and their kinds; a unit test compares the names.
+QUANTIZATION = {
+    "load_in_4bit": ["bool"],
+    "load_in_8bit": ["bool"],
+    "bnb_4bit_quant_type": ["str"],
+    "bnb_4bit_compute_dtype": ["str", "null"],
+    "bnb_4bit_quant_storage": ["str", "null"],
+    "bnb_4bit_use_double_quant": ["bool"],
+    "llm_int8_threshold": ["float"],
+    "llm_int8_skip_modules": ["list", "null"],
+    "llm_int8_enable_fp32_cpu_offload": ["bool"],
+    "llm_int8_has_fp16_weight": ["bool"],
+}
+NUMBER_FORMATS = ("float32", "bfloat16", "float16")
+QUANTIZATION_CHOICES = {
+    "bnb_4bit_quant_type": ("nf4", "fp4"),
+    "bnb_4bit_compute_dtype": NUMBER_FORMATS,
+    "bnb_4bit_quant_storage": (*NUMBER_FORMATS, "uint8"),
 }
 # Expert iteration samples as GRPO does, then trains as SFT does: it takes SFTConfig's fields and these of GRPOConfig.
 SAMPLING = ("max_completion_length", "num_generations", "temperature")
@@ -203,6 +225,23 @@ def lora_problems(lora: Mapping[Any, Any]) -> list[str]:
     return problems
 
 
+def quantization_problems(model: Mapping[Any, Any], where: str = "model") -> list[str]:
+    """What is wrong with the `quantization` of a `model` section that is to be trained, one line for each key."""
+    given = model.get("quantization")
+    if not isinstance(given, dict):
+        return []
+    key = f"{where}.quantization"
+    problems = _problems(key, given, QUANTIZATION, {}, {})
+    problems += _choice_problems(given, QUANTIZATION_CHOICES, key)
+    if (given.get("load_in_4bit") is True) is (given.get("load_in_8bit") is True):
+        problems.append(f"{key}: must have load_in_4bit: true or load_in_8bit: true, one of the two")
+    if model.get("lora") is None:
+        problems.append(f"{key}: quantized weights cannot be trained; give {where}.lora, or leave quantization out")
+    if model.get("gguf_file") is not None:
+        problems.append(f"{key}: a GGUF file has a quantization of its own; leave one of the two out")
+    return problems
+
+
 def _elsewhere(algorithm: str) -> dict[str, str]:
     """Fields that other algorithms take, with the reason why this one does not."""
     names = {name for other in TRAINERS for name in trainer_fields(other)}
@@ -245,11 +284,13 @@ def _value_problems(key: str, value: Any, kinds: list[str]) -> list[str]:
     return [] if _is_finite(value) else [f"{key}: got {value!r}, must be finite"]
 
 
-def _choice_problems(trainer: Mapping[Any, Any], choices: Mapping[str, Iterable[str]]) -> list[str]:
+def _choice_problems(
+    section: Mapping[Any, Any], choices: Mapping[str, Iterable[str]], where: str = "trainer"
+) -> list[str]:
     return [
-        f"trainer.{name}: got {trainer[name]!r}; {did_you_mean(trainer[name], allowed)}"
+        f"{where}.{name}: got {section[name]!r}; {did_you_mean(section[name], allowed)}"
         for name, allowed in choices.items()
-        if isinstance(trainer.get(name), str) and trainer[name] not in allowed
+        if isinstance(section.get(name), str) and section[name] not in allowed
     ]
 
 

@@ -46,7 +46,7 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     if config.guards is not None and config.guards.pairs is not None:
         problems += [_data_problem("guards.pairs", config.guards.pairs, None), _validation_problem(config)]
     problems += [_guard_problem(config.evaluation.guard)]
-    problems += [model_problem(config.model.path, config.model.gguf_file)]
+    problems += [model_problem(config.model.path, config.model.gguf_file), _quantization_problem(config)]
     if own := config.reverse_model:
         problems += [model_problem(own.path, own.gguf_file, "reverse_model")]
     folder_problem, warning = _output_findings(config.output_dir)
@@ -148,6 +148,14 @@ def model_problem(given: str, gguf_file: str | None = None, section: str = "mode
     if _may_be_on_hub(given, path):
         return None
     return f"{key}: no folder {given!r}; give a folder, a Hub model id (org/name) or bundled:NAME"
+
+
+def _quantization_problem(config: Config) -> str | None:
+    for section in ("model", "reverse_model"):
+        model = getattr(config, section)
+        if model is not None and model.quantization is not None and find_spec("bitsandbytes") is None:
+            return f"{section}.quantization: needs bitsandbytes; pip install 'rtrl-chem[qlora]', or leave it out"
+    return None
 
 
 def _reward_problems(config: Config) -> list[str | None]:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from rtrl_chem.closed import Closed, Count, Text
 from rtrl_chem.errors import did_you_mean
-from rtrl_chem.passthrough import RUN_WIDE, lora_problems, trainer_problems
+from rtrl_chem.passthrough import RUN_WIDE, lora_problems, quantization_problems, trainer_problems
 from rtrl_chem.tasks import Direction
 
 __all__ = [
@@ -210,6 +210,7 @@ def _arrangement_problems(raw: Mapping[Any, Any]) -> list[str]:
         problems.append("model.lora: missing; models: adapters trains a LoRA adapter for each direction")
     if models != "separate" and raw.get("reverse_model") is not None:
         problems.append(f"reverse_model: has no effect with models: {models}; set models: separate")
+    problems += quantization_problems(_section(raw, "reverse_model"), "reverse_model")
     lora = _section(raw, "reverse_model").get("lora")
     if isinstance(lora, dict):
         found = lora_problems(lora)
@@ -226,7 +227,7 @@ def _guard_problems(raw: Mapping[Any, Any], algorithm: str | None) -> list[str]:
         problems.append("guards.metrics: guard needs evaluation.guard, the suite to measure")
     for key in ("max_kl", "min_entropy", "plateau_rounds"):
         if guards.get(key) is not None and algorithm in ("sft", "expert_iteration"):
-            problems.append(f"guards.{key}: has no effect with algorithm: {algorithm}, which logs no such thing")
+            problems.append(f"guards.{key}: has no effect with algorithm: {algorithm}; it is for grpo, rloo and ppo")
     return problems
 
 

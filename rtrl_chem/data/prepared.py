@@ -24,7 +24,7 @@ from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT", "MANIFEST", "PreparedCorpus", "is_prepared", "open_prepared"]
+__all__ = ["FORMAT", "MANIFEST", "VERSION", "PreparedCorpus", "is_prepared", "open_prepared"]
 
 FORMAT = "rtrl-chem corpus"
 VERSION = 1

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "PACKED",
+    "RECORD_FORMATS",
     "Columns",
     "Meter",
     "Row",
@@ -52,6 +53,8 @@ FORMATS = {
     ".jsonl": "jsonl",
     ".parquet": "parquet",
 }
+# Records of many lines, which `rtrl_chem.data.records` cuts and `rtrl-chem prepare` reads.
+RECORD_FORMATS = {".sdf": "sdf", ".sd": "sdf", ".mol": "sdf", ".rxn": "rxn", ".rdf": "rdf"}
 PACKED = (".gz", ".xz", ".zst", ".bz2")
 COLUMN_NAMES = {
     "molecule": (
@@ -221,6 +224,10 @@ def _check_file(file: Path) -> None:
 
 def _format_of(file: Path) -> str:
     ending = bare_suffix(file)
+    if ending in RECORD_FORMATS:
+        raise ConfigError(
+            f"{file}: {ending} files are read by `rtrl-chem prepare {file} --out CORPUS`; give that corpus"
+        )
     if ending not in FORMATS:
         raise ConfigError(
             f"{file}: ending {ending!r} is not one of {', '.join(FORMATS)} (also packed, .gz .xz .zst):"

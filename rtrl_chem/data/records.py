@@ -10,9 +10,8 @@ from pathlib import Path
 
 from rtrl_chem.data.readers import Meter, Row, file_lines, guard
 
-__all__ = ["RECORD_FORMATS", "open_records", "record_rows"]
+__all__ = ["open_records", "record_rows"]
 
-RECORD_FORMATS = {".sdf": "sdf", ".sd": "sdf", ".mol": "sdf", ".rxn": "rxn", ".rdf": "rdf"}
 # A molecule of chemistry has some hundred lines; a file without separators must not become one string.
 MAX_RECORD = 2_000_000
 

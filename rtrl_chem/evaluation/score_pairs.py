@@ -168,7 +168,7 @@ def _record(one: Judged) -> dict[str, Any]:
         "reason": _reason(one),
         "nats": one.nats,
         "tokens": one.tokens,
-    } | ({"x_hat": list(one.x_hat)} if one.x_hat is not None else {})
+    } | ({"x_hat": one.x_hat} if one.x_hat is not None else {})
 
 
 def _reason(one: Judged) -> str:

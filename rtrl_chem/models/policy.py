@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -82,7 +83,8 @@ def _load_one(config: ModelConfig, task: Task, weights: Path | None) -> Policy:
     if weights is not None and config.lora is None:
         _put_back(model, config, weights)
     model.config.use_cache = True
-    model = model.to(processes().device)
+    if config.quantization is None:  # else it is there already, and may not be moved
+        model = model.to(processes().device)
     heads = load_heads(weights, model.device) if weights is not None else {}
     return Policy(model, _codec(config, task, tokenizer, model.generation_config), heads)
 
@@ -205,7 +207,7 @@ def _load_model(origin: str, config: ModelConfig) -> Any:
         if not config.gguf_file:
             _refuse_pickled(Path(origin), config)
             # None lets transformers take either, safetensors first.
-            options |= {"use_safetensors": config.use_safetensors or None, "weights_only": True}
+            options |= {"use_safetensors": config.use_safetensors or None, "weights_only": True} | _quantized(config)
             _refuse_encoder_decoder(origin, config)
         else:
             options |= {"quantization_config": _dequantize(config.gguf_file)}
@@ -300,11 +302,24 @@ def _dequantize(gguf_file: str) -> Any:
     return GgufConfig(gguf_file=gguf_file, dequantize=True)
 
 
+def _quantized(config: ModelConfig) -> dict[str, Any]:
+    if config.quantization is None:
+        return {}
+    if find_spec("bitsandbytes") is None:
+        raise ModelError("model.quantization: needs bitsandbytes; pip install 'rtrl-chem[qlora]', or leave it out")
+    from transformers import BitsAndBytesConfig
+
+    return {"quantization_config": BitsAndBytesConfig(**config.quantization), "device_map": {"": processes().device}}
+
+
 def _add_lora(model: Any, config: ModelConfig, saved: Path | None) -> Any:
     """The model under a trainable adapter: fresh, or a saved one."""
-    from peft import LoraConfig, PeftModel, get_peft_model
+    from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     lora = config.lora or {}
+    if config.quantization is not None:
+        # Layer norms and embeddings in float32; checkpointing is the trainer's business.
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     if saved is not None:
         # is_trainable=False, the default, would train nothing and say nothing.
         model = _adapted(model, config, saved, partial(PeftModel.from_pretrained, is_trainable=True))

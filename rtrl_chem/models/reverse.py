@@ -63,6 +63,12 @@ class ReverseModel:
         self._known: dict[tuple[str, str], Score] = {}
         self._written: dict[tuple[str, int, float], list[str]] = {}
         self._told = (0, 0)
+        self._counted: tuple[int, int] = (0, 0)
+
+    def counts(self) -> tuple[int, int]:
+        """How often the model was asked since the last call, and how often it had to be run for that."""
+        before, self._counted = self._counted, (self.requests, self.scored)
+        return self._counted[0] - before[0], self._counted[1] - before[1]
 
     @property
     def scored(self) -> int:
@@ -124,6 +130,7 @@ class ReverseModel:
             "scores": [[*pair, one.nats, one.tokens] for pair, one in islice(self._known.items(), scores, None)],
             "written": [[*asked, texts] for asked, texts in islice(self._written.items(), written, None)],
             "requests": self.requests,
+            "counted": self._counted,
         }
         self._told = (len(self._known), len(self._written))
         return found
@@ -132,7 +139,7 @@ class ReverseModel:
         """Remember what was scored and read back before."""
         self._known |= {(x, y): Score(nats, tokens) for x, y, nats, tokens in news["scores"]}
         self._written |= {(y, count, temperature): texts for y, count, temperature, texts in news["written"]}
-        self.requests = news["requests"]
+        self.requests, self._counted = news["requests"], tuple(news["counted"])
         self._told = (len(self._known), len(self._written))
 
     def _score(self, pairs: list[tuple[str, str]]) -> list[Score]:

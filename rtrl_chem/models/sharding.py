@@ -25,7 +25,7 @@ from torch.nn import Module, Parameter
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.models.processes import processes
 
-__all__ = ["Shards", "empty", "fill", "is_sharding", "trained_apart", "whole"]
+__all__ = ["Shards", "empty", "fill", "is_sharding", "make_whole", "trained_apart", "whole"]
 
 
 def is_sharding() -> bool:
@@ -123,6 +123,13 @@ def _gathered(model: Any) -> dict[str, torch.Tensor]:
         name: tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.clone()
         for name, tensor in weights.items()
     }
+
+
+def make_whole(module: Module) -> None:
+    """Put a small module's weights together again, for good. Every process must call this."""
+    for name, own in module._parameters.items():
+        if hasattr(own, "full_tensor"):
+            module._parameters[name] = Parameter(own.detach().full_tensor())
 
 
 def empty(model: Module) -> None:

@@ -75,9 +75,11 @@ def write_hack_report(run: Path, phases: Sequence[str], task: Task, referee: Ref
     `phases` are the names of the folders under rounds/, in the order of time.
     """
     files = {name: run / "rounds" / name / "completions.parquet" for name in phases}
-    rows = {name: pq.read_table(path, columns=COLUMNS).to_pylist() for name, path in files.items() if path.is_file()}
-    if not rows:
+    there = {name: path for name, path in files.items() if path.is_file()}
+    if not there:
         return None
+    # One phase at a time: all samples of a long run need not fit into memory.
+    rows = ((name, pq.read_table(path, columns=COLUMNS).to_pylist()) for name, path in there.items())
     report = hack_report(rows, task, referee)
     write_json(run / "hack_report.json", report.to_json())
     write_text(run / "hack_report.md", markdown(report))
@@ -87,14 +89,17 @@ def write_hack_report(run: Path, phases: Sequence[str], task: Task, referee: Ref
 COLUMNS = ["step", "direction", "source", "output", "reward", "verdict"]
 
 
-def hack_report(rows: Mapping[str, Sequence[Row]], task: Task, referee: Referee) -> HackReport:
-    """The report on the completions of each phase, by the phase's name in the order of time."""
-    suspects = [one for name, found in rows.items() for one in look_at(name, found, task)]
+def hack_report(rows: Iterable[tuple[str, Sequence[Row]]], task: Task, referee: Referee) -> HackReport:
+    """The report on the completions of each phase, which come with the phase's name in the order of time."""
+    suspects: list[Suspect] = []
+    phases: list[dict[str, Any]] = []
+    for name, found in rows:
+        suspects += look_at(name, found, task)
+        phases.append({"phase": name} | _over_time(found))
     suspects, said = _ask_referee(suspects, task, referee)
     marked = [one for one in suspects if one.reasons]
     reasons = Counter(reason.split(":")[0] for one in marked for reason in one.reasons)
     most = heapq.nlargest(SHOWN, marked, key=lambda one: (one.reward, len(one.reasons)))
-    phases = [{"phase": name} | _over_time(found) for name, found in rows.items()]
     return HackReport(phases, most, dict(reasons.most_common()), len(suspects), said)
 
 

@@ -61,7 +61,7 @@ class Judged:
     components: dict[str, float | None]
     nats: float | None = None
     tokens: int | None = None
-    x_hat: tuple[str, ...] | None = None
+    x_hat: list[str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For JSON, without loss."""

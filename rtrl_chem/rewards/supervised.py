@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import ClassVar
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from rtrl_chem.errors import RewardError
-from rtrl_chem.evaluation.metrics import captions
+from rtrl_chem.prose import bleu, rouge
+from rtrl_chem.prose.words import words
 from rtrl_chem.rewards.compare import structures_alike, texts_equal
 from rtrl_chem.rewards.options import SupervisedReward
 from rtrl_chem.rewards.terms import Batch
@@ -41,12 +42,14 @@ class Supervised:
 
 
 def _prose(outputs: Sequence[str], targets: Sequence[str], measure: str) -> list[float]:
-    """One of the scores of `evaluation.metrics.captions`, text by text; the dear ones of them are not worked out."""
-    if measure in captions.ROUGE and find_spec("rouge_score") is None:
+    """One score of each text, as the metrics of captions have it."""
+    pairs = list(zip(outputs, targets, strict=True))
+    if measure not in rouge.ROUGE:
+        counts = np.array([bleu.counts(words(output), words(target)) for output, target in pairs], dtype=np.float64)
+        found: list[float] = bleu.combine(counts, int(measure.removeprefix("bleu"))).tolist()
+        return found
+    if not rouge.available():
         raise RewardError(
             "rewards.supervised.prose: ROUGE needs rouge-score: pip install 'rtrl-chem[metrics]', or bleu4"
         )
-    unwanted = ["meteor", *(captions.ROUGE if measure not in captions.ROUGE else ())]
-    reading = captions.Reading(missing=tuple((name, "not wanted") for name in unwanted))
-    found = captions.scores(captions.statistics(outputs, targets, reading), reading)
-    return [float(value) for score in found if score.name == measure for value in score.items]
+    return [score for output, target in pairs for score in rouge.f_measures(output, target, (measure,))]

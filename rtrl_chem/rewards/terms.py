@@ -27,7 +27,7 @@ class Batch:
     outputs: tuple[str, ...]
     targets: tuple[str | None, ...]
     reverse: ReverseModel = field(repr=False)
-    read_back: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    read_back: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
     """The reconstructions that a term has asked for, by output."""
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class Batch:
     def reconstruct(self, n: int, temperature: float) -> list[list[str]]:
         """`n` reconstructions x_hat that the frozen reverse model samples from each output."""
         groups = self.reverse.reconstruct(list(self.outputs), n, temperature)
-        self.read_back.update((y, tuple(group)) for y, group in zip(self.outputs, groups, strict=True))
+        self.read_back.update(zip(self.outputs, groups, strict=True))
         return groups
 
     @property

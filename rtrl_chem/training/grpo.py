@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 from trl import GRPOTrainer, RLOOConfig
 
 from rtrl_chem.models.policy import Policy
-from rtrl_chem.models.sharding import trained_apart
+from rtrl_chem.models.sharding import make_whole, trained_apart
 from rtrl_chem.models.snapshot import Snapshot
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks.base import Direction
@@ -120,6 +120,8 @@ def run_grpo(
         )
         memory = _Memory(reward, samples) if keeping is not None else None
         trained = run_trainer(trainer, one, keeping, memory)
+        for head in policy.value_heads.values():
+            make_whole(head)
     count, parts = trained.steps * samples_per_step(arguments), dict(reward.stopwatch.seconds)
     return PhaseResult(trained.steps, count, trained.seconds, parts, *trained.ends("reward")), samples.rows
 

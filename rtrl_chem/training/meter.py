@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
@@ -11,12 +12,13 @@ __all__ = ["Meter"]
 
 
 class Meter:
-    """Measures from one `read` to the next, in this process. `rewards` are those of the phase, none for SFT."""
+    """Measures from one `read` to the next, in this process. `rewards` are those of the phase, none for SFT; `tokens`
+    is their number so far, None where that is not known."""
 
-    def __init__(self, rewards: Iterable[RoundTripReward] = ()) -> None:
+    def __init__(self, rewards: Iterable[RoundTripReward] = (), tokens: float | None = 0.0) -> None:
         self._rewards = list(rewards)
         self._watches = list({id(one.stopwatch): one.stopwatch for one in self._rewards}.values())
-        self._since = self._totals()
+        self._since = self._totals(tokens)
 
     def read(self, steps: int, tokens: float | None = None) -> dict[str, float]:
         """Seconds of each of the optimizer steps since the last call, on average: `time/step`, and of it
@@ -27,7 +29,7 @@ class Meter:
         model was asked: `reverse_model/remembered`, the share of the questions that it had answered before.
         """
         now = self._totals(tokens)
-        new = {key: value - self._since[key] for key, value in now.items()}
+        new = {key: value - self._since[key] for key, value in now.items()}  # NaN for what is not known
         self._since = now
         if not steps:
             return {}
@@ -37,10 +39,11 @@ class Meter:
             parts = {"rollout": new["rollout"], "reverse": new["reverse"], "chemistry": chemistry}
             parts["update"] = new["seconds"] - new["rollout"] - new["judging"]
             found |= {f"time/{part}": seconds / steps for part, seconds in parts.items()}
-        if tokens is not None and new["seconds"] > 0:
+        if new["tokens"] >= 0 and tokens is not None and new["seconds"] > 0:
             found["time/tokens_per_second"] = new["tokens"] / new["seconds"]
-        if new["requests"]:
-            found["reverse_model/remembered"] = 1 - new["scored"] / new["requests"]
+        counts = [one.reverse.counts() for one in self._rewards]
+        if requests := sum(count for count, _ in counts):
+            found["reverse_model/remembered"] = 1 - sum(scored for _, scored in counts) / requests
         return found
 
     def _totals(self, tokens: float | None = None) -> dict[str, float]:
@@ -50,10 +53,8 @@ class Meter:
         reverse = [one.reverse for one in self._rewards]
         return {
             "seconds": time.perf_counter(),
-            "tokens": tokens or 0.0,
+            "tokens": math.nan if tokens is None else tokens,
             "rollout": sum(seconds for part, seconds in parts if part == "rollout"),
             "judging": sum(seconds for part, seconds in parts if part != "rollout"),
             "reverse": sum(one.seconds for one in reverse),
-            "requests": sum(one.requests for one in reverse),
-            "scored": sum(one.scored for one in reverse),
         }

@@ -158,7 +158,8 @@ class RoundTripPPOTrainer(RoundTripRollouts, GRPOTrainer):
         found: torch.Tensor = super()._calculate_rewards(inputs, *args, **kwargs)
         unscored = found.isnan().all(1)
         scores = (found * self.reward_weights.to(found.device)).nansum(1).masked_fill(unscored, torch.nan)
-        self.value_head.start_at(float(scores.nanmean().nan_to_num()))
+        if not scores.isnan().all():
+            self.value_head.start_at(float(scores.nanmean()))
         mine = self.accelerator.process_index * len(inputs)
         self._scores = scores[mine : mine + len(inputs)]
         return found

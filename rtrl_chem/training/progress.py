@@ -145,11 +145,14 @@ class StepLog(TrainerCallback):
         self.write = write
         self.pictures = Pictures(folder, rewards, draw_every if write else 0, display.warn)
         self._rewards = rewards
-        self._logged_at = 0
+        self._meter: Meter | None = None
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the trainer before the first step."""
-        self._meter, self._logged_at = Meter(self._rewards), state.global_step
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the trainer before every optimizer step. At the first one a phase that goes on knows again what it
+        knew."""
+        if self._meter is None:
+            known = 0.0 if state.global_step == 0 else None
+            self._meter, self._logged_at = Meter(self._rewards, known), state.global_step
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Called by the trainer with everything it logs."""
@@ -158,6 +161,7 @@ class StepLog(TrainerCallback):
         where = {"step": self.phase.first_step + state.global_step, "round": self.phase.round}
         which = {"direction": self.phase.way, "phase": str(self.phase.kind)}
         numbers = {key: value for key, value in logs.items() if isinstance(value, (int, float))}
+        assert self._meter is not None
         measured = self._meter.read(state.global_step - self._logged_at, logs.get("num_tokens"))
         self._logged_at = state.global_step
         self.folder.append_metrics(where | which | numbers | measured)

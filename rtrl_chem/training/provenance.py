@@ -41,7 +41,7 @@ PACKAGES = (
 # What the finished part of a run was made of: another value would give its steps another meaning.
 FIXED = ("task", "directions", "steps_per_phase", "schedule", "regime", "models")
 # What may change without a phase that was begun having to begin anew.
-BESIDE = ("evaluation", "guards", "rounds", "packages", "trainer.report_to", "trainer.save_steps")
+BESIDE = ("evaluation", "guards", "rounds", "packages", "logging", "trainer.report_to", "trainer.save_steps")
 # A file up to here is read whole; of a larger one so many pieces, evenly spaced.
 WHOLE, PIECES, PIECE = 2**26, 512, 2**16
 

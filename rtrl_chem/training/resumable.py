@@ -22,6 +22,7 @@ from transformers import TrainerCallback
 from rtrl_chem.errors import DivergedError, Interrupted, RunFolderError
 from rtrl_chem.models.processes import processes
 from rtrl_chem.training.interrupts import Interrupts
+from rtrl_chem.training.out_of_memory import explained
 from rtrl_chem.training.unfinished import Unfinished
 
 __all__ = ["Keeping", "Memory", "Resumable"]
@@ -52,6 +53,7 @@ class Keeping:
 class Resumable(_Trainer):
     """To be put in front of a trainer of TRL's. `run` trains, from the phase's newest checkpoint if it has one."""
 
+    doing = "update"  # which part of a step: see `out_of_memory`
     keeping: Keeping | None = None
     memory: Memory | None = None
     interrupted = 0
@@ -60,9 +62,14 @@ class Resumable(_Trainer):
         """Train to the end of the phase, of which nothing is kept without `keeping`; seconds it took, all attempts
         together. Interrupted if a signal ended it."""
         self._before, self._began = 0.0, time.perf_counter()
+        with explained(lambda: self.doing):
+            self._run(keeping, memory)
+        return self.seconds
+
+    def _run(self, keeping: Keeping | None, memory: Memory | None) -> None:
         if keeping is None:
             self.train()
-            return self.seconds
+            return
         self.keeping, self.memory = keeping, memory
         self._parts = keeping.unfinished.parts(processes().process_index)
         if self._parts:
@@ -72,7 +79,6 @@ class Resumable(_Trainer):
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if self.interrupted:
             raise Interrupted(self.interrupted)
-        return self.seconds
 
     @property
     def seconds(self) -> float:

@@ -113,16 +113,18 @@ class RoundTripRollouts(Resumable):
         return batch
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            with self._decoding(len(prompt_ids)):
-                return super()._generate_single_turn(prompt_ids, *args, **kwargs)
-        finally:
-            self.round_trip.stopwatch.add("rollout", start)
+        start, self.doing = time.perf_counter(), "rollout"
+        with self._decoding(len(prompt_ids)):
+            found = super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        self.round_trip.stopwatch.add("rollout", start)
+        self.doing = "update"
+        return found
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        self.doing = "scoring"
         with self.round_trip.whole() if self._sharded else nullcontext():  # who has nothing to score must gather too
             found: torch.Tensor = super()._calculate_rewards(*args, **kwargs)
+        self.doing = "update"
         return found
 
     def _get_per_token_logps_and_entropies(
@@ -232,7 +234,8 @@ class RoundTripRollouts(Resumable):
         with self.start.active() as model:
             foreign = FUSED_HEAD and model is not self.accelerator.unwrap_model(self.model)
             if foreign:
-                trl.trainer.utils.add_fused_lm_head(model, temperature=self.temperature)
+                base = model.get_base_model() if hasattr(model, "get_base_model") else model
+                trl.trainer.utils.add_fused_lm_head(base, temperature=self.temperature)
             try:
                 return self._log_probs(model, batch)
             finally:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+import torch
 from transformers import set_seed
 
 from rtrl_chem.config import Config
 from rtrl_chem.data import Corpus, Pairs, Reject, write_rejects
+from rtrl_chem.errors import OutOfMemoryError
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.evaluation.held_out import (
     HeldOut,
@@ -34,6 +37,7 @@ from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.keep import load_best
 from rtrl_chem.training.model_card import Facts, ReadFile, model_card
+from rtrl_chem.training.out_of_memory import PIECES_OF_A_BATCH, adopt_batch, explained, halved, same_batch
 from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.provenance import changes, environment, fingerprints, refuse
@@ -65,7 +69,26 @@ def train(
     display = Display(steps, config.rounds, visible=main and not quiet, events=events if main else None)
     interrupts = Interrupts()
     with interrupts.noted():
-        _train(config, resume, overwrite, allow_changed, display, interrupts)
+        while True:
+            try:
+                return _train(config, resume, overwrite, allow_changed, display, interrupts)
+            except OutOfMemoryError as error:
+                config, resume = _smaller(config, error, display), True
+
+
+def _smaller(config: Config, error: OutOfMemoryError, display: Display) -> Config:
+    """The config to go on with after a step that did not fit; the error itself where nothing is to be done about it."""
+    automatic = config.trainer.get("auto_find_batch_size") and error.doing == "update"
+    smaller = halved(config) if automatic and processes().num_processes == 1 else None
+    if smaller is None:
+        raise error
+    size = smaller.trainer["per_device_train_batch_size"]
+    display.warn(f"{error}. Going on with trainer.per_device_train_batch_size: {size}")
+    # The policy that did not fit is still held by the frames of the error.
+    error.__traceback__ = None
+    gc.collect()
+    torch.cuda.empty_cache()
+    return smaller
 
 
 def _train(
@@ -80,12 +103,16 @@ def _train(
     folder = RunFolder(Path(config.output_dir))
     if main:
         folder.check(resume=resume, overwrite=overwrite)
-    phases = plan(config)
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
-    earlier = _earlier(config, folder, allow_changed) if resume else State(contents=fingerprints(config))
+    earlier, goes_on = State(contents=fingerprints(config)), True
+    if resume:
+        config = adopt_batch(config, folder.config())
+        earlier, goes_on = _earlier(config, folder, allow_changed)
+    phases = plan(config)
     if earlier.finished and earlier.phases_done == len(phases):
         display.say(f"the run in {folder.path} is finished already")
+        display.emit("done", run=str(folder.path), summary=None)
         return
     earlier.finished = False
     data = _read_data(config, task, display)
@@ -93,37 +120,38 @@ def _train(
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     if config.evaluation.guard:
         load_guard(config.evaluation.guard)  # before hours of training, not after them
-    policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
+    with explained(lambda: "loading"):
+        policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
     processes().wait_for_everyone()
     run = Run(config, policy, data.items, folder, earlier, display, interrupts)
     if main:
-        _take_folder(run, phases, resume)
+        _take_folder(run, phases, resume, goes_on)
         write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
     with watched(config, folder, display):
         _measure_and_train(run, data, task)
 
 
-def _earlier(config: Config, folder: RunFolder, allow_changed: Collection[str]) -> State:
-    """How far the run in the folder has come; ResumeError where it cannot go on with this config, on these files, under
-    these versions."""
+def _earlier(config: Config, folder: RunFolder, allow_changed: Collection[str]) -> tuple[State, bool]:
+    """How far the run in the folder has come, and whether a phase that was begun can go on; ResumeError where the run
+    cannot, with this config, on these files, under these versions."""
     state = folder.state()
     contents = fingerprints(config)
-    found = changes((folder.config(), config), (state.contents, contents), (folder.environment(), environment()))
+    before = folder.config()
+    found = changes((before, config), (state.contents, contents), (folder.environment(), environment()))
+    if same_batch(config, before):
+        found = [one for one in found if one.key not in PIECES_OF_A_BATCH]
     phases = plan(config)
     begun = state.phases_done > 0 or any(Run.unfinished_in(folder, phase).step for phase in phases[:1])
     goes_on = refuse(found, allow_changed, begun)
     if found:
         state.contents = contents
         state.resumed.append({"phases_done": state.phases_done, "changed": [str(one) for one in found]})
-    if not goes_on and state.phases_done < len(phases) and processes().is_main_process:
-        Run.unfinished_in(folder, phases[state.phases_done]).remove()
-    processes().wait_for_everyone()
-    return state
+    return state, goes_on
 
 
-def _take_folder(run: Run, phases: list[Phase], resume: bool) -> None:
-    """Begin a run folder, or clear one of what a kill has left there."""
+def _take_folder(run: Run, phases: list[Phase], resume: bool, goes_on: bool) -> None:
+    """Begin a run folder, or clear one of what a kill has left there, and of a phase that has to begin anew."""
     if not resume:
         run.folder.create(run.config, run.state)
         return
@@ -132,7 +160,10 @@ def _take_folder(run: Run, phases: list[Phase], resume: bool) -> None:
     for phase in phases[:done]:
         run.unfinished(phase).remove()
     if done < len(phases):
-        run.unfinished(phases[done]).clear_halves()
+        if goes_on:
+            run.unfinished(phases[done]).clear_halves()
+        else:
+            run.unfinished(phases[done]).remove()
         steps += run.unfinished(phases[done]).step
     run.folder.go_on(run.config, run.state, steps)
     if steps:
@@ -270,7 +301,7 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
     """Measure the policy. Every process generates; the main one writes and gets the values by key: "forward/rtc"."""
     values: dict[str, float] = {}
     journal = Journal(out / f"answers-{processes().process_index}.jsonl", _journal_key(run))
-    with progress_bar(run.display.console) as show:
+    with explained(lambda: "measuring"), progress_bar(run.display.console) as show:
 
         def on_progress(what: str, done: int, total: int) -> None:
             show(what, done, total)

@@ -103,12 +103,6 @@ class Unfinished:
             if int(path.name.split("-")[1]) > self.step:
                 path.unlink()
 
-    def drop_checkpoints(self) -> None:
-        """Begin the phase anew, with the inputs it has."""
-        for path in self.checkpoints.values():
-            shutil.rmtree(path)
-        self.clear_halves()
-
     def remove(self) -> None:
         """The phase is done."""
         shutil.rmtree(self.path, ignore_errors=True)

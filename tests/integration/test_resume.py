@@ -14,8 +14,10 @@ import torch
 from kill_and_resume import differences
 
 from rtrl_chem.cli import main
+from rtrl_chem.config import load_config
 from rtrl_chem.evaluation import round_trip
 from rtrl_chem.training.resumable import Resumable, _Saving
+from rtrl_chem.training.rollouts import RoundTripRollouts
 
 LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"]}
 PAIRS = "smiles\tname\nCCO\tethanol\nCCC\tpropane\nC\tmethane\nCC\tethane\nCCN\tethanamine\nCCCC\tbutane\nCCCO\tx\n"
@@ -89,7 +91,7 @@ def logged_steps(run: Path) -> list[int]:
                 "synthetic": {"steps": 3, "samples": 2, "min_probability": 0.0},
                 "directions": ["reverse"],
             },
-            8,
+            11,
             id="pairs made by the policy",
         ),
         pytest.param({"models": "adapters", "model": {"lora": LORA}}, 9, id="an adapter for each direction"),
@@ -282,3 +284,50 @@ def test_a_full_disk_is_one_line_and_what_was_saved_is_good(
     assert "the disk is full: free some space" in error
     assert main(["train", killed, "--resume", "--quiet"]) == 0
     assert differences(tmp_path / "whole" / "run", tmp_path / "killed" / "run") == []
+
+
+class TooLarge:
+    """Stands for a GPU on which micro-batches above a size do not fit."""
+
+    def __init__(self, limit: int, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        real, calls = RoundTripRollouts._compute_loss, iter(range(10_000))
+
+        def compute_loss(trainer: Any, model: Any, inputs: Any) -> Any:
+            if next(calls) >= after and trainer.args.per_device_train_batch_size > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 8 GiB in all.")
+            return real(trainer, model, inputs)
+
+        monkeypatch.setattr(RoundTripRollouts, "_compute_loss", compute_loss)
+
+
+def test_out_of_memory_names_what_to_lower(
+    write_pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    _, killed = write_pair()
+    with monkeypatch.context() as patch:
+        TooLarge(2, 3, patch)
+        assert main(["train", killed, "--quiet"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "error: out of memory while the policy was updated (CUDA out of memory): halve "
+        "trainer.per_device_train_batch_size and double trainer.gradient_accumulation_steps"
+    )
+    assert main(["train", killed, "--resume", "--quiet"]) == 0, "on a larger GPU"
+
+
+def test_batches_are_halved_until_they_fit_and_the_run_goes_on(
+    write_pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    _, killed = write_pair(trainer={"auto_find_batch_size": True})
+    with monkeypatch.context() as patch:
+        TooLarge(1, 3, patch)
+        at_step(9, die, patch)
+        assert main(["train", killed]) == 130
+    said = capsys.readouterr().err
+    assert "Going on with trainer.per_device_train_batch_size: 2" in said
+    assert "Going on with trainer.per_device_train_batch_size: 1" in said
+    assert "going on after step 2 of 10" in said
+    run = tmp_path / "killed" / "run"
+    assert load_config(run / "config.yaml").trainer["gradient_accumulation_steps"] == 4
+    assert main(["train", killed, "--resume", "--quiet"]) == 0, "with the pieces that were found to fit"
+    assert load_config(run / "config.yaml").trainer["per_device_train_batch_size"] == 1
+    assert logged_steps(run) == list(range(1, 11))

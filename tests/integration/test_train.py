@@ -12,8 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import torch
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from safetensors.torch import load_file
 
+from rtrl_chem import preflight
 from rtrl_chem.cli import main
 from rtrl_chem.config import load_config
 from rtrl_chem.evaluation.files import read_predictions
@@ -127,6 +129,16 @@ def test_the_metrics_have_one_step_axis(finished: Path) -> None:
         assert sum(row[f"verdict/{verdict}"] for verdict in Verdict) == pytest.approx(1)
         assert row["reward"] == pytest.approx(row["reward/likelihood"] + 0.2 * row["reward/format"], abs=1e-5)
         assert {"degenerate/repeated", "degenerate/same_output", "degenerate/distinct_outputs"} <= row.keys()
+        assert {
+            "kl",
+            "entropy",
+            "completions/mean_length",
+            "distinct_outputs",
+            "reverse_model/remembered",
+        } <= row.keys()
+        parts = [row[f"time/{part}"] for part in ("rollout", "reverse", "chemistry", "update")]
+        assert row["time/step"] == pytest.approx(sum(parts))
+        assert min(parts) >= 0
 
 
 def test_the_metrics_agree_with_the_samples(finished: Path) -> None:
@@ -305,10 +317,38 @@ def test_it_runs(write_config: Write, tmp_path: Path, changes: dict[str, Any]) -
     assert all(torch.isfinite(tensor).all() for tensor in weights(run).values())
 
 
-def test_every_round_is_measured_where_wanted(write_config: Write, tmp_path: Path) -> None:
-    assert main(["train", write_config(evaluation={"every_round": True}, directions=["forward"]), "--quiet"]) == 0
-    folders = {path.name for path in (tmp_path / "run" / "evaluation").iterdir() if path.is_dir()}
+def test_every_round_is_measured_where_wanted_and_all_is_told_in_json(
+    write_config: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    class Down(GeneralTracker):
+        def __init__(self, **arguments: Any) -> None: ...
+
+        def log(self, values: dict[str, float], step: int) -> None:
+            print("a library prints what it likes")
+            if step:
+                raise ConnectionError("the server is gone")
+
+    monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "wandb", Down)
+    monkeypatch.setattr(preflight, "_is_installed", lambda name: True)
+    changes = {"evaluation": {"every_round": True}, "directions": ["forward"], "logging": {"draw_every": 2}}
+    config = write_config(**changes, trainer={"report_to": ["tensorboard", "wandb"]})
+    assert main(["train", config, "--json", "--quiet"]) == 0
+    run = tmp_path / "run"
+    folders = {path.name for path in (run / "evaluation").iterdir() if path.is_dir()}
     assert folders == {"before", "round-00", "round-01", "after"}
+    events = [read_strictly(line) for line in capsys.readouterr().out.splitlines()]
+    round_of_events = ["step", "warning", "image", "step", "phase", "measured"]
+    assert [one["event"] for one in events] == [
+        *("measured", *round_of_events),
+        *(name for name in round_of_events if name != "warning"),
+        *("measured", "done"),
+    ]
+    assert [(one["step"], one["measured"]) for one in events if one["event"] == "measured"] == [
+        *((0, "before"), (2, "round-00"), (4, "round-01"), (4, "after"))
+    ]
+    assert events[-1]["summary"] == read_strictly((run / "evaluation" / "summary.json").read_text())
+    assert {path.name for path in (run / "images").iterdir()} == {"step-2.png", "step-4.png"}
+    assert [path.name for path in (run / "logs").iterdir()] == ["forward"]
 
 
 REWARD = """

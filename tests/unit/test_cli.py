@@ -78,7 +78,19 @@ def test_train_is_one_call(training: Recorder, options: list[str], expected: dic
     assert main(["train", QUICKSTART, "--set", "rounds=2", "--set", "seed=5", *options]) == 0
     [((config,), given)] = training.calls
     assert (config.rounds, config.seed) == (2, 5)
-    assert given == {"allow_changed": ()} | expected
+    assert given == {"allow_changed": (), "events": None} | expected
+
+
+def test_stdout_is_for_events_alone(
+    training: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(config: Any, *, events: Any, **given: Any) -> None:
+        print("a library")
+        print("{}", file=events)
+
+    monkeypatch.setattr(sys.modules["rtrl_chem.training.run"], "train", train)
+    assert main(["train", QUICKSTART, "--json"]) == 0
+    assert capsys.readouterr() == ("{}\n", "a library\n")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from rtrl_chem.passthrough import batch_problem, lora_problems, trainer_fields, trainer_problems, trainer_schema
+from rtrl_chem.passthrough import (
+    QUANTIZATION,
+    batch_problem,
+    lora_problems,
+    quantization_problems,
+    trainer_fields,
+    trainer_problems,
+    trainer_schema,
+)
 
 GOOD: list[tuple[str, dict[str, Any]]] = [
     ("grpo", {}),
@@ -54,6 +62,8 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
         "not a field of TRL's RLOOConfig, which algorithm: rl",
     ),
     ("a field of RLOO in grpo", "grpo", {"normalize_advantages": True}, "not a field of TRL's GRPOConfig"),
+    ("a misspelt tracker", "sft", {"report_to": "wanbd"}, "trainer.report_to: got 'wanbd'; did you mean 'wandb'?"),
+    ("one of several", "grpo", {"report_to": ["tensorboard", "azure_ml"]}, "got 'azure_ml'; choose from 'tensorboard'"),
     ("a misspelt loss", "grpo", {"loss_type": "dr-grpo"}, "trainer.loss_type: got 'dr-grpo'; did you mean 'dr_grpo'?"),
     ("misspelt scaling", "grpo", {"scale_rewards": "batches"}, "got 'batches'; did you mean 'batch'?"),
     ("misspelt in rloo", "rloo", {"normalise_advantages": True}, "did you mean 'normalize_advantages'?"),
@@ -123,6 +133,37 @@ def test_rloo_forms_pairs_where_nobody_says_otherwise() -> None:
 def test_lora_section(lora: dict[str, Any], message: str | None) -> None:
     problems = lora_problems(lora)
     assert problems == [] if message is None else message in problems[0]
+
+
+FOUR = {"load_in_4bit": True}
+
+
+@pytest.mark.parametrize(
+    ("quantization", "more", "message"),
+    [
+        pytest.param(FOUR | {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": "bfloat16"}, {}, None, id="good"),
+        pytest.param({"load_in_8bit": True, "llm_int8_skip_modules": ["lm_head"]}, {}, None, id="8 bits"),
+        pytest.param(FOUR | {"quant_type": "nf4"}, {}, "model.quantization.quant_type: unknown field", id="unknown"),
+        pytest.param(FOUR | {"bnb_4bit_quant_type": "nf5"}, {}, "got 'nf5'", id="no such type"),
+        pytest.param(FOUR | {"bnb_4bit_compute_dtype": "bf16"}, {}, "got 'bf16'", id="no such format"),
+        pytest.param({"load_in_4bit": "yes"}, {}, "must be true or false", id="text"),
+        pytest.param({"bnb_4bit_quant_type": "nf4"}, {}, "one of the two", id="of no bits"),
+        pytest.param(FOUR | {"load_in_8bit": True}, {}, "one of the two", id="of both"),
+        pytest.param(FOUR, {"lora": None}, "quantized weights cannot be trained; give model.lora", id="in full"),
+        pytest.param(FOUR, {"gguf_file": "a.gguf"}, "a GGUF file has a quantization of its own", id="gguf"),
+    ],
+)
+def test_quantization_section(quantization: dict[str, Any], more: dict[str, Any], message: str | None) -> None:
+    problems = quantization_problems({"lora": {"r": 8}, "quantization": quantization} | more)
+    assert problems == [] if message is None else message in problems[0]
+
+
+def test_its_fields_are_those_of_transformers() -> None:
+    from inspect import signature
+
+    from transformers import BitsAndBytesConfig
+
+    assert QUANTIZATION.keys() == signature(BitsAndBytesConfig).parameters.keys() - {"kwargs"}
 
 
 def test_expert_iteration_samples_and_trains() -> None:

@@ -131,10 +131,10 @@ def test_bundled_names_are_those_of_the_readers() -> None:
 
 def test_packages_that_a_reward_needs_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "find_spec", lambda name: None)
-    quiet = {"trainer": {"report_to": "none"}}
-    (problem,) = findings(rewards={"referee": 1}, **quiet).problems
+    silent = {"trainer": {"report_to": "none"}}
+    (problem,) = findings(rewards={"referee": 1}, **silent).problems
     assert problem.startswith("rewards.referee: OPSIN needs Java")
-    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}} | quiet
+    captions = {"task": "captioning", "data": {"pairs": "mols.smi"}, "rewards": {"supervised": 1}} | silent
     (problem,) = findings(**captions).problems
     assert problem.startswith("rewards.supervised.prose: ROUGE needs rouge-score")
     assert findings(**captions, directions=["reverse"]) == Findings((), ())
@@ -160,3 +160,29 @@ def test_a_push_that_could_only_fail_is_told_before_training(
     assert list(found.problems) == ([problem] if problem else [])
     assert [warning in given for given in found.warnings if warning] == ([True] if warning else [])
     assert findings() == Findings((), ())
+
+
+@pytest.mark.parametrize(
+    ("report_to", "missing"),
+    [
+        pytest.param({}, ["tensorboard"], id="by default"),
+        pytest.param({"report_to": ["wandb", "comet_ml"]}, ["wandb", "comet-ml"], id="two"),
+        pytest.param({"report_to": "all"}, [], id="all that are there"),
+        pytest.param({"report_to": "none"}, [], id="none"),
+    ],
+)
+def test_a_tracker_that_is_not_installed_is_named_with_its_package(
+    monkeypatch: pytest.MonkeyPatch, report_to: dict[str, Any], missing: list[str]
+) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None)
+    problems = findings(trainer=report_to).problems
+    assert [problem.split("pip install ")[1].split(",")[0] for problem in problems] == missing
+
+
+def test_the_folder_that_a_tracker_leaves_is_no_installed_package(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "swanlab").mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    (problem,) = findings(trainer={"report_to": "swanlab"}).problems
+    assert "pip install swanlab" in problem

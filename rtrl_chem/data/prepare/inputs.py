@@ -16,6 +16,7 @@ from rtrl_chem.data.readers import (
     FORMATS,
     PACKED,
     REACTION_COLUMNS,
+    RECORD_FORMATS,
     Columns,
     Meter,
     Row,
@@ -24,7 +25,7 @@ from rtrl_chem.data.readers import (
     is_hub_id,
     open_rows,
 )
-from rtrl_chem.data.records import RECORD_FORMATS, open_records
+from rtrl_chem.data.records import open_records
 from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 from rtrl_chem.tasks import Domain
 

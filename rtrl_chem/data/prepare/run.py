@@ -25,12 +25,12 @@ from rtrl_chem.data.prepare.progress import Display, Stage
 from rtrl_chem.data.prepare.settings import Settings
 from rtrl_chem.data.prepare.shards import DUPLICATE, CleanRows, count_splits, write_rejects, write_splits
 from rtrl_chem.data.prepare.summary import remarks, summary_table
-from rtrl_chem.data.prepare.workplace import FORMAT, Workplace
+from rtrl_chem.data.prepare.workplace import Workplace
+from rtrl_chem.data.prepared import FORMAT, VERSION
 from rtrl_chem.errors import ConfigError, CorpusError
 
 __all__ = ["BenchmarkSource", "Request", "prepare"]
 
-VERSION = 1
 # What decides the bytes of the output.
 PACKAGES = ("rdkit", "pyarrow", "numpy")
 STRUCTURES_AT_ONCE = 2_000

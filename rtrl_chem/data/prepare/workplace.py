@@ -15,12 +15,11 @@ from typing import Any
 from rtrl_chem.data.prepare.files import PARTIAL, replacing
 from rtrl_chem.data.prepare.settings import SPLITS
 from rtrl_chem.data.prepare.shards import REJECTS
+from rtrl_chem.data.prepared import FORMAT, MANIFEST
 from rtrl_chem.errors import RunFolderError
 
-__all__ = ["FORMAT", "MANIFEST", "Workplace"]
+__all__ = ["Workplace"]
 
-FORMAT = "rtrl-chem corpus"
-MANIFEST = "manifest.json"
 REQUEST = "request.json"
 BENCHMARKS = "benchmarks.json"
 

@@ -1,7 +1,7 @@
 """Outputs that are prose, against one reference each.
 
-BLEU is counted here (`bleu`), ROUGE comes from `rouge_score`, METEOR from nltk with WordNet: the libraries the field's
-reference scripts use. Without them their scores are left out with the reason.
+BLEU is counted in `prose.bleu`, ROUGE comes from `rouge_score`, METEOR from nltk with WordNet: the libraries that the
+field's reference scripts use. Without them their scores are left out with the reason.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtrl_chem.evaluation.metrics import bleu, tokens, wordnet
+from rtrl_chem.evaluation.metrics import tokens, wordnet
 from rtrl_chem.evaluation.metrics.score import Score, Unavailable, mean_score
+from rtrl_chem.prose import bleu, rouge
+from rtrl_chem.prose.rouge import ROUGE
 
 __all__ = ["ROUGE", "Reading", "prepare", "scores", "statistics"]
 
 Array = NDArray[np.float64]
 
-ROUGE: dict[str, str] = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 _COUNTS = 2 * bleu.MAX_ORDER + 2
 
 
@@ -46,7 +47,7 @@ class Reading:
 def prepare(vocabulary: Path | None = None, wordnet_folder: Path | None = None) -> Reading:
     """A reading that has looked for its packages and for WordNet."""
     missing: dict[str, str] = {}
-    if find_spec("rouge_score") is None:
+    if not rouge.available():
         missing |= dict.fromkeys(ROUGE, "the package rouge-score is not installed: pip install 'rtrl-chem[metrics]'")
     if find_spec("nltk") is None:
         missing["meteor"] = "the package nltk is not installed: pip install 'rtrl-chem[metrics]'"
@@ -61,9 +62,9 @@ def prepare(vocabulary: Path | None = None, wordnet_folder: Path | None = None) 
 def statistics(outputs: Sequence[str], targets: Sequence[str], reading: Reading) -> Array:
     """What `scores` needs of each of n rows, (n, 14): BLEU's counts, ROUGE-1, -2 and -L, METEOR (0 where missing)."""
     missing = dict(reading.missing)
-    rouge = _no_rouge if "rouge1" in missing else _rouge
+    overlap = _no_rouge if "rouge1" in missing else rouge.f_measures
     meteor = _no_meteor if "meteor" in missing else partial(_meteor, reading.wordnet)
-    rows = [_row(o, t, reading, rouge, meteor) for o, t in zip(outputs, targets, strict=True)]
+    rows = [_row(o, t, reading, overlap, meteor) for o, t in zip(outputs, targets, strict=True)]
     return np.array(rows, dtype=np.float64).reshape(-1, _COUNTS + len(ROUGE) + 1)
 
 
@@ -95,11 +96,11 @@ def _row(
     output: str,
     target: str,
     reading: Reading,
-    rouge: Callable[[str, str], list[float]],
+    overlap: Callable[[str, str], list[float]],
     meteor: Callable[[tuple[str, ...], tuple[str, ...]], float],
 ) -> list[float]:
     hypothesis, reference = reading.tokens(output), reading.tokens(target)
-    return [*bleu.counts(hypothesis, reference), *rouge(output, target), meteor(hypothesis, reference)]
+    return [*bleu.counts(hypothesis, reference), *overlap(output, target), meteor(hypothesis, reference)]
 
 
 def _no_rouge(output: str, target: str) -> list[float]:
@@ -110,22 +111,10 @@ def _no_meteor(hypothesis: tuple[str, ...], reference: tuple[str, ...]) -> float
     return 0.0
 
 
-def _rouge(output: str, target: str) -> list[float]:
-    found = _rouge_scorer().score(target, output)
-    return [found[name].fmeasure for name in ROUGE]
-
-
 def _meteor(folder: Path | None, hypothesis: tuple[str, ...], reference: tuple[str, ...]) -> float:
     from nltk.translate.meteor_score import single_meteor_score
 
     return float(single_meteor_score(reference, hypothesis, stemmer=_Stemmer(), wordnet=wordnet.load(folder)))
-
-
-@lru_cache(maxsize=1)
-def _rouge_scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(list(ROUGE))
 
 
 class _Stemmer:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
 from rtrl_chem import chem
-from rtrl_chem.evaluation.metrics import bleu
 from rtrl_chem.evaluation.metrics.score import Score, mean_score
+from rtrl_chem.prose import bleu
 
 __all__ = ["EXACT", "SIMILARITIES", "exact_matches", "scores", "similarities", "statistics", "valid"]
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from functools import lru_cache
 from pathlib import Path
 
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.evaluation.metrics.score import Unavailable
+from rtrl_chem.prose.words import words
 
 __all__ = ["SCIBERT", "find_vocabulary", "word_pieces", "words"]
 
 SCIBERT = "allenai/scibert_scivocab_uncased"
 _VOCABULARY_NAMES = ("scibert_vocab.txt", "vocab.txt")
-_WORD = re.compile(r"\w+|[^\w\s]")
-
-
-def words(text: str) -> tuple[str, ...]:
-    """Lower-case runs of letters and digits, and every other visible character by itself.
-
-    >>> words("a 3-oxo acid.")
-    ('a', '3', '-', 'oxo', 'acid', '.')
-    """
-    return tuple(_WORD.findall(text.lower()))
 
 
 def word_pieces(text: str, vocabulary: Path, limit: int = 512) -> tuple[str, ...]:

@@ -255,12 +255,14 @@ def test_one_megabyte_line_is_one_row(tmp_path: Path) -> None:
     [
         ("absent.smi", r"no file '.*absent\.smi'"),
         ("folder.smi", r"folder\.smi is a folder"),
-        ("x.sdf", r"x\.sdf: ending '\.sdf' is not one of \.smi"),
+        ("x.sdf", r"x\.sdf: \.sdf files are read by `rtrl-chem prepare .*x\.sdf --out CORPUS`"),
+        ("x.xlsx", r"x\.xlsx: ending '\.xlsx' is not one of \.smi"),
     ],
 )
 def test_wrong_path_is_a_config_error(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder.smi").mkdir()
-    write(tmp_path, "x.sdf", "x")
+    for file in ("x.sdf", "x.xlsx"):
+        write(tmp_path, file, "x")
     with pytest.raises(ConfigError, match=message):
         rows(tmp_path / name)
 

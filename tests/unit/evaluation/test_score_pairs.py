@@ -69,7 +69,11 @@ def test_what_is_no_pair_is_set_aside(tmp_path: Path, row: Any, reason: str) -> 
     assert lines == [2]
 
 
-@given(st.lists(st.one_of(st.text(), st.recursive(st.none() | st.text(), st.lists).map(json.dumps)), max_size=5))
+@given(
+    st.lists(
+        st.one_of(st.text(), st.recursive(st.none() | st.text(), st.lists, max_leaves=5).map(json.dumps)), max_size=5
+    )
+)
 def test_any_file_can_be_read(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     good = json.dumps({"source": "C", "output": "methane"})

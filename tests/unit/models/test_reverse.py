@@ -99,6 +99,8 @@ def test_each_distinct_pair_is_scored_once(make_policy: Callable[..., Any]) -> N
     first = reverse.log_likelihood(["CCO", "CCO", "C", "CCO"], ["ethanol", "ethanol", "ethanol", "methane"])
     again = reverse.log_likelihood(["C", "CCO", "CC"], ["ethanol", "ethanol", "ethane"])
     assert (still.rows, reverse.scored, reverse.requests) == (4, 4, 7)
+    assert reverse.counts() == (7, 4)
+    assert reverse.counts() == (0, 0)
     assert first[0] == first[1] == again[1]
     assert first[2] == again[0]
 

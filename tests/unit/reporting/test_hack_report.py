@@ -67,7 +67,7 @@ def test_one_answer_for_many_sources(sources: int, found: bool) -> None:
 
 def test_gated_outputs_are_counted_and_not_suspected() -> None:
     rows = [*USUAL, row(ASPIRIN, ASPIRIN, verdict="COPIED_SOURCE")]
-    report = hack_report({"00-forward": rows}, NAMING, NOBODY)
+    report = hack_report({"00-forward": rows}.items(), NAMING, NOBODY)
     assert report.suspects == []
     assert report.examined == 4
     assert report.phases[0]["verdicts"]["COPIED_SOURCE"] == pytest.approx(0.2)
@@ -82,7 +82,7 @@ def test_the_referee_is_asked_about_names_alone() -> None:
         return ["CO" if name == "methanol" else "CCC" for name in names]
 
     rows = [*USUAL, row("methanol", "CO", direction="reverse")]
-    report = hack_report({"00": rows}, NAMING, Referee(read))
+    report = hack_report({"00": rows}.items(), NAMING, Referee(read))
     assert sorted(asked) == sorted(one["output"] for one in USUAL)
     assert {one.output for one in report.suspects} == {"ethanol", "propan-1-ol", "butan-1-ol"}
     assert report.referee.startswith("forward: asked about the 4 most rewarded, agrees with 1")
@@ -91,7 +91,7 @@ def test_the_referee_is_asked_about_names_alone() -> None:
 
 def test_the_ten_most_rewarded_come_first() -> None:
     rows = [row(f"{ASPIRIN}{'C' * n}", f"{ASPIRIN}{'C' * n}.", n / 100) for n in range(30)]
-    report = hack_report({"00-forward": rows[:15], "01-forward": rows[15:]}, NAMING, NOBODY)
+    report = hack_report({"00-forward": rows[:15], "01-forward": rows[15:]}.items(), NAMING, NOBODY)
     assert [one.reward for one in report.suspects] == [n / 100 for n in range(29, 19, -1)]
     assert {one.phase for one in report.suspects} == {"01-forward"}
     assert report.reasons["near copy of the source"] == 30
@@ -107,7 +107,7 @@ def test_only_the_most_rewarded_are_looked_at() -> None:
 @pytest.mark.parametrize(("steps", "tenths"), [(1, 1), (7, 7), (40, 10)])
 def test_verdicts_over_time(steps: int, tenths: int) -> None:
     rows = [row("C", "x", step=step, verdict="OK" if step > steps / 2 else "EMPTY") for step in range(1, steps + 1)]
-    [phase] = hack_report({"00-forward": rows}, NAMING, NOBODY).phases
+    [phase] = hack_report({"00-forward": rows}.items(), NAMING, NOBODY).phases
     assert len(phase["tenths"]) == tenths
     assert phase["tenths"][-1]["OK"] == 1
     assert phase["tenths"][0]["EMPTY"] == (tenths > 1)
@@ -130,7 +130,7 @@ NASTY = [
 @pytest.mark.parametrize("text", NASTY)
 def test_nothing_gets_out_of_its_code_span(text: str) -> None:
     source = text + "x" * 20
-    shown = markdown(hack_report({"00": [row(source, source + "!")]}, NAMING, NOBODY))
+    shown = markdown(hack_report({"00": [row(source, source + "!")]}.items(), NAMING, NOBODY))
     assert shown.isascii()
     assert all(32 <= ord(c) < 127 or c == "\n" for c in shown)
     for line in [line for line in shown.splitlines() if line.startswith(("- x: ", "- y: "))]:

@@ -10,7 +10,7 @@ import pytest
 from rtrl_chem.chem import tanimoto
 from rtrl_chem.errors import RewardError
 from rtrl_chem.evaluation.metrics import captions
-from rtrl_chem.rewards import supervised
+from rtrl_chem.prose import rouge
 from rtrl_chem.rewards.options import SupervisedReward
 from rtrl_chem.rewards.supervised import Supervised
 
@@ -72,7 +72,7 @@ def test_a_caption_is_scored_as_the_metrics_score_it(make_batch: Any, measure: A
 
 
 def test_rouge_that_is_not_installed_is_one_line(make_batch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervised, "find_spec", lambda name: None)
+    monkeypatch.setattr(rouge, "find_spec", lambda name: None)
     assert values_of(make_batch, "captioning", "forward", [LABEL], [LABEL], prose="bleu4") == [1.0]
     with pytest.raises(RewardError, match=r"pip install 'rtrl-chem\[metrics\]'"):
         values_of(make_batch, "captioning", "forward", [LABEL], [LABEL])

@@ -96,3 +96,8 @@ def test_what_trl_refuses_is_a_config_error_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"trainer: .*zigzag") as error:
             build(config.model_copy(update={"trainer": {"lr_scheduler_type": "zigzag"}}), plan(config)[0], tmp_path)
         assert "\n" not in str(error.value)
+
+
+def test_a_phase_reports_nowhere_itself(tmp_path: Path) -> None:
+    config = make_config(report_to=["tensorboard", "wandb"])
+    assert grpo_arguments(config, plan(config)[0], tmp_path).report_to in ([], "none")

@@ -19,7 +19,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def make_reward(stopwatch: Stopwatch) -> Any:
-    return SimpleNamespace(stopwatch=stopwatch, reverse=SimpleNamespace(seconds=0.0, requests=0, scored=0))
+    return SimpleNamespace(stopwatch=stopwatch, reverse=make_reverse(0.0))
+
+
+def make_reverse(seconds: float, *counts: tuple[int, int]) -> Any:
+    """A reverse model with these counts since each last look."""
+    left = iter(counts)
+    return SimpleNamespace(seconds=seconds, counts=lambda: next(left, (0, 0)))
 
 
 def test_the_parts_of_a_step_add_up(clock: SimpleNamespace) -> None:
@@ -27,7 +33,7 @@ def test_the_parts_of_a_step_add_up(clock: SimpleNamespace) -> None:
     measured = meter.Meter([reward])
     clock.seconds += 20
     reward.stopwatch.seconds |= {"rollout": 58.0, "verdicts": 4.0, "reward likelihood": 5.0}
-    reward.reverse = SimpleNamespace(seconds=4.0, requests=100, scored=25)
+    reward.reverse = make_reverse(4.0, (100, 25))
     found = measured.read(2, tokens=1000.0)
     assert found == {
         "time/step": 10.0,
@@ -54,6 +60,14 @@ def test_a_stopwatch_that_two_directions_share_counts_once(clock: SimpleNamespac
     shared.seconds["rollout"] = 4.0
     found = measured.read(1)
     assert (found["time/rollout"], found["time/update"]) == (4.0, 6.0)
+
+
+def test_the_speed_of_a_phase_that_goes_on_waits_until_it_is_known(clock: SimpleNamespace) -> None:
+    measured = meter.Meter(tokens=None)
+    clock.seconds += 10
+    assert "time/tokens_per_second" not in measured.read(1, tokens=5000.0)
+    clock.seconds += 10
+    assert measured.read(1, tokens=6000.0)["time/tokens_per_second"] == 100.0
 
 
 def test_sft_has_a_time_alone(clock: SimpleNamespace) -> None:

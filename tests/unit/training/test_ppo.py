@@ -331,6 +331,19 @@ def test_a_new_head_starts_at_the_mean_reward(make_policy: Any, run_phase: Run, 
     assert not policy.value_heads["forward"].fresh
 
 
+def test_a_new_head_waits_for_its_first_reward(make_policy: Any, run_phase: Run, logs: Any) -> None:
+    """In a first rollout of sources without a label no term may have a word."""
+    policy, told = make_policy(), []
+
+    def late(ids: list[int], source: str) -> float | None:
+        told.append(ids)
+        return None if len(told) <= 8 else -4.0  # 8 samples a step
+
+    run_phase(policy, late, "ppo", steps=2, ppo=NO_KL, callbacks=[logs], learning_rate=0.0)
+    assert logs.rows[1]["value/mean"] == pytest.approx(-4.0)
+    assert policy.value_heads["forward"].bias.item() == pytest.approx(-4.0)
+
+
 def test_the_policy_is_left_without_the_head(make_policy: Any, run_phase: Run) -> None:
     policy = make_policy()
     names = [name for name, _ in policy.model.named_parameters()]

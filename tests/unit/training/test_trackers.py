@@ -221,7 +221,7 @@ def test_mlflow_gets_images_as_files(service: Callable[[str], Any], tmp_path: Pa
 def test_a_measurement_stands_once_at_the_step_where_the_run_is(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     config = make_config(output_dir=str(folder.path))
-    folder.open(config, State(), 0)
+    folder.create(config, State())
     run: Any = SimpleNamespace(config=config, folder=folder, state=State(phases_done=3))
     evaluation = folder.path / "evaluation"
     for _ in range(2):  # killed after the measurement, and measured again

@@ -31,7 +31,7 @@ from rapidfuzz.distance import Levenshtein
 from rdkit import Chem, rdBase
 
 from rtrl_chem.errors import ConfigError
-from rtrl_chem.evaluation.metrics import bleu, captions, fcd
+from rtrl_chem.evaluation.metrics import captions, fcd
 from rtrl_chem.evaluation.metrics.dialects.report import (
     Report,
     Settings,
@@ -45,6 +45,7 @@ from rtrl_chem.evaluation.metrics.score import Unavailable
 from rtrl_chem.evaluation.metrics.tokens import find_vocabulary
 from rtrl_chem.evaluation.metrics.workers import map_chunks
 from rtrl_chem.evaluation.predictions import Row, SavedPredictions
+from rtrl_chem.prose import bleu
 from rtrl_chem.tasks import Direction, Task
 
 __all__ = ["caption_report", "molecule_report", "report"]

@@ -13,7 +13,7 @@ from rdkit import Chem, DataStructs, rdBase
 from rdkit.Chem import rdFingerprintGenerator, rdMolDescriptors
 
 from rtrl_chem.chem.molecule import MAX_LENGTH
-from rtrl_chem.evaluation.metrics import bleu
+from rtrl_chem.prose import bleu
 
 __all__ = ["Report", "Settings", "fingerprint_similarities", "mean", "nltk_bleu", "read_leniently", "without_value"]
 

@@ -197,3 +197,21 @@ def test_tokens_are_those_of_the_tokenizer() -> None:
     results = [outcome(smiles, *settings, tokenizer=letters.to_str()) for smiles in ("CCO", "CC=O")]
     assert isinstance(results[0], Kept)
     assert results[1] == "too many tokens"
+
+
+def test_a_row_that_rdkit_fails_on_is_set_aside_and_the_next_ones_keep_their_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = Chem.MolToSmiles
+
+    def failing(mol: Chem.Mol | None) -> str:
+        if mol is not None and mol.GetNumAtoms() == 2:
+            raise RuntimeError("Invariant Violation")
+        return str(write(mol))
+
+    monkeypatch.setattr(Chem, "MolToSmiles", failing)
+    cells = ["OCC", "CC", "xx", "", "C"]
+    with rdBase.BlockLogs():
+        found = Cleaner(Job(load_settings(None), "molecule")).clean([(cell, "") for cell in cells], "text")
+    told = [one.reason if isinstance(one, Dropped) else one.columns[0] for one in found]
+    assert told == ["CCO", "RDKit cannot write it", "does not parse", "empty", "C"]

@@ -8,6 +8,7 @@ import pytest
 
 from rtrl_chem.evaluation.metrics import captions, tokens
 from rtrl_chem.evaluation.metrics.score import estimate
+from rtrl_chem.prose import rouge
 
 TARGETS = ["The molecule is a monocarboxylic acid.", "It derives from an acetic acid."]
 
@@ -38,7 +39,8 @@ def test_an_empty_answer_scores_zero_and_counts() -> None:
 )
 def test_a_missing_package_costs_its_own_scores(absent: str, lost: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     find = captions.find_spec
-    monkeypatch.setattr(captions, "find_spec", lambda name: None if name == absent else find(name))
+    for module in (captions, rouge):
+        monkeypatch.setattr(module, "find_spec", lambda name: None if name == absent else find(name))
     reading = captions.prepare()
     assert lost <= set(dict(reading.missing))
     assert all("pip install" in dict(reading.missing)[name] for name in lost)

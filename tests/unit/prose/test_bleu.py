@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtrl_chem.evaluation.metrics import bleu
 from rtrl_chem.evaluation.metrics.dialects.report import nltk_bleu
+from rtrl_chem.prose import bleu
 
 PAIRS = st.lists(st.tuples(st.text("CNO()=1", max_size=12), st.text("CNO()=1", max_size=12)), min_size=1, max_size=6)
 

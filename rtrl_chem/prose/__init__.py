@@ -1,0 +1,1 @@
+"""How like two texts are: words, BLEU, ROUGE. No torch; for rewards and metrics alike."""
