@@ -129,7 +129,8 @@ def make_whole(module: Module) -> None:
     """Put a small module's weights together again, for good. Every process must call this."""
     for name, own in module._parameters.items():
         if hasattr(own, "full_tensor"):
-            module._parameters[name] = Parameter(own.detach().full_tensor())
+            whole: Any = own
+            module._parameters[name] = Parameter(whole.detach().full_tensor())
 
 
 def empty(model: Module) -> None:

@@ -22,6 +22,7 @@ import torch
 from rtrl_chem.config import CORPUS_KEYS, Config
 from rtrl_chem.data.prepared import is_prepared, open_prepared
 from rtrl_chem.errors import ResumeError
+from rtrl_chem.passthrough import RUN_WIDE
 
 __all__ = ["Change", "changes", "environment", "fingerprints", "refuse"]
 
@@ -41,7 +42,17 @@ PACKAGES = (
 # What the finished part of a run was made of: another value would give its steps another meaning.
 FIXED = ("task", "directions", "steps_per_phase", "schedule", "regime", "models")
 # What may change without a phase that was begun having to begin anew.
-BESIDE = ("evaluation", "guards", "rounds", "packages", "logging", "trainer.report_to", "trainer.save_steps")
+BESIDE = (
+    "evaluation",
+    "guards",
+    "rounds",
+    "packages",
+    "logging",
+    "save_merged",
+    "trainer.report_to",
+    "trainer.save_steps",
+    *(f"trainer.{field}" for field in RUN_WIDE),
+)
 # A file up to here is read whole; of a larger one so many pieces, evenly spaced.
 WHOLE, PIECES, PIECE = 2**26, 512, 2**16
 

@@ -228,12 +228,18 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     train_rounds(run, aftermath)
     run.interrupts.check()
     load_best(run)
-    _measure(run, held_out, evaluations / "after", "after training")
-    if not processes().is_main_process:
-        return
+    if (after := f"after {run.state.phases_done} phases") not in run.state.measured:
+        _measure(run, held_out, evaluations / "after", "after training")
+        _note_measured(run, after)
+    if processes().is_main_process:
+        _finish(run, data, task)
+
+
+def _finish(run: Run, data: _Data, task: Task) -> None:
+    """Write the model, what became of it and what is to be known about it; for the main process."""
+    config, folder, display = run.config, run.folder, run.display
+    evaluations = folder.path / "evaluation"
     export_model(run.policy, config, folder.path / "model")
-    run.state.finished = True
-    folder.save_state(run.state)
     summary = None
     if config.evaluation.before:
         summary = summarise(
@@ -249,6 +255,8 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     hacks = _report_hacks(run, task)
     card = model_card(_facts(run, data, task, summary, hacks))
     (folder.path / "model" / "README.md").write_text(card, encoding="utf8")
+    run.state.finished = True
+    folder.save_state(run.state)
     display.say(_time_shares(run.state))
     for note in _notes(run.state):
         display.say(note)

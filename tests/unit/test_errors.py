@@ -17,6 +17,12 @@ STATUS = {
     "RunFolderError": 2,
     "ResumeError": 1,
     "RewardError": 1,
+    "DivergedError": 1,
+}
+# Those that are not made of a message.
+MADE = {
+    "OutOfMemoryError": (errors.OutOfMemoryError("update", "lower this", "2 GiB"), 1, "lower this"),
+    "Interrupted": (errors.Interrupted(15), 143, "SIGTERM"),
 }
 
 
@@ -30,7 +36,13 @@ def test_every_error_is_ours_and_has_its_exit_status(name: str, status: int) -> 
 
 def test_no_error_class_is_missing_from_the_table() -> None:
     classes = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, RtrlError)}
-    assert classes == set(STATUS)
+    assert classes == {*STATUS, *MADE}
+
+
+@pytest.mark.parametrize(("error", "status", "said"), MADE.values(), ids=MADE)
+def test_errors_with_a_message_of_their_own(error: RtrlError, status: int, said: str) -> None:
+    assert error.exit_status == status
+    assert said in str(error)
 
 
 @pytest.mark.parametrize(
