@@ -42,6 +42,7 @@ class Experiment:
     seeds: list[int]
     reference: str
     metrics: dict[str, str]  # direction/metric -> label
+    common: list[str]  # overrides
     arms: dict[str, list[str]]
     sweep: dict[str, dict[str, list[str]]]  # label of an axis -> value -> overrides
 
@@ -51,8 +52,9 @@ class Experiment:
         raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf8"))
         sweep = raw.get("sweep", {})
         own = raw.get("arms", {}) | {f"{axis}={v}": given for axis, vs in sweep.items() for v, given in vs.items()}
-        arms = {name: [*raw.get("common", []), *overrides] for name, overrides in own.items()}
-        return cls(Path(raw["config"]), raw["seeds"], raw["reference"], raw["metrics"], arms, sweep)
+        common = raw.get("common", [])
+        arms = {name: [*common, *overrides] for name, overrides in own.items()}
+        return cls(Path(raw["config"]), raw["seeds"], raw["reference"], raw["metrics"], common, arms, sweep)
 
     def distinct(self, arms: list[str]) -> dict[str, list[str]]:
         """The first of the arms with equal overrides -> all of them: a sweep's default is run once."""
@@ -77,7 +79,9 @@ def measure_start(experiment: Experiment, folder: Path) -> Path:
     """Measure the model that every arm starts from, in the folder that is returned."""
     out = folder / "start"
     if not all((out / direction.value / METRICS_FILE).is_file() for direction in Direction):
-        call("evaluate", str(experiment.config), "--model", experiment.raw["model"]["path"], "--out", str(out))
+        sets = [part for one in experiment.common if one.startswith("evaluation.") for part in ("--set", one)]
+        model = experiment.raw["model"]["path"]
+        call("evaluate", str(experiment.config), "--model", model, "--out", str(out), *sets)
     return out
 
 
