@@ -127,10 +127,10 @@ def _gathered(model: Any) -> dict[str, torch.Tensor]:
 
 def make_whole(module: Module) -> None:
     """Put a small module's weights together again, for good. Every process must call this."""
-    for name, own in module._parameters.items():
-        if hasattr(own, "full_tensor"):
-            whole: Any = own
-            module._parameters[name] = Parameter(whole.detach().full_tensor())
+    for name, own in module.named_parameters(recurse=False):
+        whole_one: Any = own.detach()
+        if hasattr(whole_one, "full_tensor"):
+            module._parameters[name] = Parameter(whole_one.full_tensor())
 
 
 def empty(model: Module) -> None:
