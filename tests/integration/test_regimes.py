@@ -227,7 +227,7 @@ def test_two_models_resume_and_go_back(
     write_in: WriteIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], file: str
 ) -> None:
     """Killed in the second round; its guard takes every round back."""
-    changes = changes | {"rounds": 2, "trainer": {"learning_rate": 100.0}, "directions": ["reverse"]}
+    changes = changes | {"rounds": 2, "trainer": {"learning_rate": 100.0}, "directions": ["reverse"], "seed": 5}
     changes |= {"guards": {"pairs": str(tmp_path / "known.tsv"), "size": 6}}
     (tmp_path / "known.tsv").write_text("smiles\tname\nCCO\tethanol\nCCC\tpropane\nc1ccccc1\tbenzene\nC\tmethane\n")
     config = write_in(tmp_path, **changes)
