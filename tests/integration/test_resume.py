@@ -238,7 +238,11 @@ def test_a_finished_run_can_be_given_more_rounds(write_pair: Any, tmp_path: Path
     assert main(["train", longer, "--quiet"]) == 0
     more = ["--resume", "--set", "rounds=2", "--allow-changed", "rounds"]
     assert main(["train", longer, "--quiet", *more]) == 0
-    assert differences(tmp_path / "whole" / "run", tmp_path / "killed" / "run") == []
+    assert differences(tmp_path / "whole" / "run", tmp_path / "killed" / "run") == ["differs: metrics.jsonl"]
+    assert logged_steps(tmp_path / "killed" / "run") == logged_steps(tmp_path / "whole" / "run") == list(range(1, 9))
+    rows = [json.loads(line) for line in (tmp_path / "killed" / "run" / "metrics.jsonl").read_text().splitlines()]
+    measured = [(row["measured"], row["step"]) for row in rows if "measured" in row]
+    assert measured == [("before", 0), ("after", 4), ("after", 8)], "its first end was measured too"
 
 
 # ---- what goes wrong ------------------------------------------------------------------------------------------------

@@ -578,8 +578,8 @@ def test_a_folder_that_is_no_run_is_never_deleted(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        pytest.param(["--set", "seed=9"], "another seed", id="another seed"),
-        pytest.param(["--set", "trainer.learning_rate=1"], "another trainer.learning_rate", id="another rate"),
+        pytest.param(["--set", "seed=9"], "seed 3 (now 9)", id="another seed"),
+        pytest.param(["--set", "trainer.learning_rate=1"], "trainer.learning_rate 0.001 (now 1)", id="another rate"),
     ],
 )
 def test_resuming_with_another_config_is_refused(

@@ -86,11 +86,11 @@ def test_a_corpus_prepared_anew_stops_a_run_that_is_resumed(
     config = write_config(data={"molecules": path}, directions=["forward"], rounds=1, evaluation={"before": False})
     assert main(["train", config]) == 0
     assert f"{path}: {HALF} of {HALF} rows kept (prepared corpus, train)" in capsys.readouterr().err
-    assert list(read_state(tmp_path / "run")["corpora"]) == [path]
+    assert "data.molecules" in read_state(tmp_path / "run")["contents"]
     Path(path).rename(tmp_path / "old")
     write_prepared(tmp_path / "corpus", train={"smiles": [*FIRST, "CCCCCCC"]})
     assert main(["train", config, "--resume"]) == 1
-    assert "was prepared anew after the run was started" in capsys.readouterr().err
+    assert "data.molecules with other contents (now changed)" in capsys.readouterr().err
 
 
 def test_reactions_on_disk_are_learned_as_pairs(write_config: Write, write_prepared: Write, tmp_path: Path) -> None:
