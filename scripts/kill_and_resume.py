@@ -74,14 +74,14 @@ def _kill(
     process: subprocess.Popen[bytes], run: Path, *, while_saving: bool, rng: random.Random, longest: float
 ) -> str:
     """Kill the process at a moment, and say which that was."""
-    start = time.perf_counter()
+    start, began = time.perf_counter(), time.time()
     wait = rng.uniform(0.0, 0.1 if while_saving else longest)
-    while while_saving and process.poll() is None and not _is_saving(run):
+    while while_saving and process.poll() is None and not _is_saving(run, began):
         time.sleep(0.001)
     seen = time.perf_counter()
     while process.poll() is None and time.perf_counter() - seen < wait:
         time.sleep(0.001)
-    saving = " in the middle of saving" if _is_saving(run) else ""
+    saving = " in the middle of saving" if _is_saving(run, began) else ""
     if process.poll() is None:
         os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -90,8 +90,15 @@ def _kill(
     return f"after {time.perf_counter() - start:.1f} s, {_place(run)}{saving}"
 
 
-def _is_saving(run: Path) -> bool:
-    return any(run.glob("rounds/*/**/*.partial"))
+def _is_saving(run: Path, since: float) -> bool:
+    """Whether something is half written, and not left so by an earlier kill."""
+    for path in run.glob("rounds/*/**/*.partial"):
+        try:
+            if path.stat().st_mtime > since:
+                return True
+        except OSError:  # it has been given its name
+            continue
+    return False
 
 
 def _place(run: Path) -> str:
