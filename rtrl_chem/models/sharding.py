@@ -80,6 +80,7 @@ class _Gather:
 
     @contextmanager
     def open(self) -> Iterator[Any]:
+        """The model with the twin's weights as they are now; without any again when the last user has left."""
         if not self.users:
             fill(self.model, _gathered(self.twin))
         self.users += 1

@@ -185,6 +185,7 @@ class _Saving(TrainerCallback):
         self._due = False
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called before the first step: put back what transformers has not."""
         trainer = self.trainer
         if not trainer._parts:
             return
@@ -195,6 +196,7 @@ class _Saving(TrainerCallback):
         trainer._parts = []
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called after every optimizer step: say whether to save it, and whether to stop after it."""
         keeping, step = self.keeping, state.global_step
         self.trainer.interrupted = self.trainer.interrupted or keeping.interrupts.agreed()
         if step >= state.max_steps:

@@ -102,7 +102,8 @@ def test_pickled_weights_are_taken_when_asked_for(folder: Path, taught_policy: A
 @pytest.mark.parametrize("lora", [None, {}], ids=["merged", "trained on"])
 def test_a_pickled_adapter_is_taken_when_asked_for(adapter: Path, lora: dict[str, Any] | None) -> None:
     pickled(adapter, "adapter_model.bin")
-    load_policy(ModelConfig(path=str(adapter), lora=lora, use_safetensors=False), NAMING)
+    loaded = load_policy(ModelConfig(path=str(adapter), lora=lora, use_safetensors=False), NAMING)
+    assert hasattr(loaded.model, "peft_config") is (lora is not None)
 
 
 def test_the_option_does_not_pass_over_safetensors(folder: Path, trace: Path) -> None:

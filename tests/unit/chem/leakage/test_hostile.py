@@ -72,7 +72,7 @@ def test_no_text_is_refused(source: str, output: str) -> None:
 
 
 def test_a_broken_mol_block_is_no_crash() -> None:
-    find_leak(ASPIRIN, "  1  0  0 \ud83d V2000\n    0.0 C\nM  END", True, False)
+    assert find_leak(ASPIRIN, "  1  0  0 \ud83d V2000\n    0.0 C\nM  END", True, False) is None
 
 
 def _filled(unit: str) -> str:
