@@ -25,6 +25,7 @@ __all__ = [
     "RewardError",
     "RtrlError",
     "RunFolderError",
+    "SavingError",
     "did_you_mean",
     "problems_of",
 ]
@@ -87,6 +88,10 @@ class RewardError(RtrlError):
 
 class DivergedError(RtrlError):
     """Training whose gradient is no number any more."""
+
+
+class SavingError(RtrlError):
+    """What was computed and cannot be saved."""
 
 
 class OutOfMemoryError(RtrlError):

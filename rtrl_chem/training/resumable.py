@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,8 +18,9 @@ from typing import Any, Protocol
 import torch
 from transformers import TrainerCallback
 
-from rtrl_chem.errors import DivergedError, Interrupted, RunFolderError
+from rtrl_chem.errors import DivergedError, Interrupted, SavingError
 from rtrl_chem.models.processes import processes
+from rtrl_chem.training.disk import disk_errors
 from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.out_of_memory import explained
 from rtrl_chem.training.unfinished import Unfinished
@@ -141,20 +141,19 @@ class Resumable(_Trainer):
             shutil.rmtree(unfinished.partial, ignore_errors=True)
         processes().wait_for_everyone()
         try:
-            news = self.memory.news() if self.memory is not None else {}
-            unfinished.write_part(step, processes().process_index, {"trainer": self.state_to_keep()} | news)
-            super()._save_checkpoint(model, trial)
-            processes().wait_for_everyone()
-            if main:
-                written = unfinished.partial / f"checkpoint-{step}"
-                (written / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing reads
-                self.save_more(written)
-                unfinished.complete(written, step)
-        # Those who write weights turn the system's error into one of their own.
-        except Exception as error:
-            if (problem := _disk_problem(error, unfinished.path)) is None:
-                raise
-            raise RunFolderError(f"step {step} cannot be saved to {str(unfinished.path)!r}: {problem}") from None
+            with disk_errors(unfinished.path, f"step {step} of the phase"):
+                news = self.memory.news() if self.memory is not None else {}
+                unfinished.write_part(step, processes().process_index, {"trainer": self.state_to_keep()} | news)
+                super()._save_checkpoint(model, trial)
+                processes().wait_for_everyone()
+                if main:
+                    written = unfinished.partial / f"checkpoint-{step}"
+                    (written / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing reads
+                    self.save_more(written)
+                    unfinished.complete(written, step)
+        except SavingError:
+            shutil.rmtree(unfinished.partial, ignore_errors=True)  # it would fill the disk of who comes to free it
+            raise
         processes().wait_for_everyone()
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
@@ -208,21 +207,3 @@ class _Saving(TrainerCallback):
             control.should_training_stop = bool(self.trainer.interrupted)
         elif step % keeping.every == 0:
             self._due = True  # at the next boundary
-
-
-def _disk_problem(error: Exception, folder: Path) -> str | None:
-    """What is wrong with the disk, if that is what the error is about."""
-    text = " ".join(str(error).split())
-    known: dict[str, Callable[[], bool]] = {
-        "the disk is full: free some space": lambda: "No space left" in text or _free(folder) < 2**20,
-        "the quota is used up: free some space": lambda: "quota exceeded" in text,
-        "the folder cannot be written": lambda: isinstance(error, PermissionError) or "Read-only file" in text,
-    }
-    cure = "; steps saved before are good, go on with --resume"
-    return next((problem + cure for problem, is_it in known.items() if is_it()), None)
-
-
-def _free(folder: Path) -> int:
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free

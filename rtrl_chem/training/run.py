@@ -32,6 +32,7 @@ from rtrl_chem.models.policy import load_policy
 from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.reporting.hack_report import HackReport, write_hack_report
 from rtrl_chem.tasks import Task, load_task
+from rtrl_chem.training.disk import disk_errors
 from rtrl_chem.training.export import export_model, push_model
 from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.interrupts import Interrupts
@@ -71,7 +72,8 @@ def train(
     with interrupts.noted():
         while True:
             try:
-                return _train(config, resume, overwrite, allow_changed, display, interrupts)
+                with disk_errors(Path(config.output_dir), "the run"):
+                    return _train(config, resume, overwrite, allow_changed, display, interrupts)
             except OutOfMemoryError as error:
                 config, resume = _smaller(config, error, display), True
 

@@ -283,9 +283,10 @@ def test_a_full_disk_is_one_line_and_what_was_saved_is_good(
 
     with monkeypatch.context() as patch:
         patch.setattr(Resumable, "_save", full)
-        assert main(["train", killed, "--quiet"]) == 2
-    assert "step 4 cannot be saved" in (error := capsys.readouterr().err)
-    assert "the disk is full: free some space" in error
+        assert main(["train", killed, "--quiet"]) == 1
+    assert "step 4 of the phase cannot be saved" in (error := capsys.readouterr().err)
+    assert "the disk is full, free some space" in error
+    assert not list((tmp_path / "killed" / "run").rglob("*.partial")), "it would fill the disk of who comes to free it"
     assert main(["train", killed, "--resume", "--quiet"]) == 0
     assert differences(tmp_path / "whole" / "run", tmp_path / "killed" / "run") == []
 

@@ -18,6 +18,7 @@ STATUS = {
     "ResumeError": 1,
     "RewardError": 1,
     "DivergedError": 1,
+    "SavingError": 1,
 }
 # Those that are not made of a message.
 MADE = {
