@@ -117,6 +117,7 @@ def _judged_by_probability(policy: Policy, config: Config, direction: Direction,
     back, least = direction.opposite, config.synthetic.min_probability
 
     def judged(kept: list[Made]) -> list[Made]:
+        """Those with too small a probability told apart."""
         with policy.along(back):
             judge = policy.judge(back)  # it writes along `direction`
             reverse = ReverseModel(judge.snapshot, judge.codec, back, config.evaluation.max_batch_tokens)
@@ -137,6 +138,7 @@ def _judged_by_round_trip(policy: Policy, config: Config, direction: Direction, 
     task = policy.codec.task
 
     def judged(kept: list[Made]) -> list[Made]:
+        """Those that do not come back told apart."""
         distinct = list(dict.fromkeys(one.source for one in kept))
         with policy.along(direction) as reader:
             groups = generate(

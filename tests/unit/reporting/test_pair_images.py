@@ -57,4 +57,5 @@ def test_untrusted_text_gives_an_image(text: str, structure: bool) -> None:
 @settings(max_examples=30)
 @given(st.text(max_size=60))
 def test_any_text_gives_an_image(text: str) -> None:
-    draw_pairs([DrawnPair(text, text, True, False, text)])
+    image = draw_pairs([DrawnPair(text, text, True, False, text)])
+    assert image.width > 0 and image.height > 0

@@ -90,3 +90,4 @@ def test_a_reader_that_goes_away_ends_no_run() -> None:
 
     display = Display(16, 2, visible=False, events=Gone())
     follow(display)
+    assert display._events is None, "nobody reads them, so no more are written"
