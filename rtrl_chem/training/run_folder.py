@@ -7,7 +7,6 @@ rounds/00-forward/{checkpoint-N, completions.parquet}  evaluation/{before,after}
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rtrl_chem.config import Config, dump_config, load_config
-from rtrl_chem.durable import PARTIAL, write_text
+from rtrl_chem.durable import replacing, write_json, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
@@ -118,7 +117,7 @@ class RunFolder:
     def _write_all(self, config: Config, state: State) -> None:
         self.save_state(state)
         dump_config(config, self.path / CONFIG)
-        self.write_json(ENVIRONMENT, environment())
+        write_json(self.path / ENVIRONMENT, environment())
 
     def _has_state(self) -> bool:
         try:
@@ -146,11 +145,7 @@ class RunFolder:
 
     def save_state(self, state: State) -> None:
         """Write state.json atomically."""
-        self.write_json(STATE, asdict(state))
-
-    def write_json(self, name: str, content: Any) -> None:
-        """Write a JSON file in full or not at all."""
-        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+        write_json(self.path / STATE, asdict(state))
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """One line of metrics.jsonl."""
@@ -179,10 +174,8 @@ def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
 
 def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
     """A Parquet file, whole or not there; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + PARTIAL)
-    pq.write_table(pa.table(columns), partial, compression="zstd")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        pq.write_table(pa.table(columns), partial, compression="zstd")
 
 
 def _step_of(line: str) -> float:

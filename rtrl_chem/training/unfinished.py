@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtrl_chem.durable import PARTIAL, move_into_place, read_packed, write_packed
+from rtrl_chem.durable import PARTIAL, move_into_place, read_packed, remove_partials, write_packed
 from rtrl_chem.models.processes import processes
 
 __all__ = ["Unfinished"]
@@ -86,19 +86,16 @@ class Unfinished:
     def complete(self, written: Path, step: int) -> None:
         """Make the checkpoint that lies in `written` the newest, and remove those before it."""
         final = self.path / f"checkpoint-{step:06d}"
-        shutil.rmtree(final, ignore_errors=True)
         move_into_place(written, final)
         shutil.rmtree(self.partial, ignore_errors=True)
         for old in list(self.checkpoints.values())[:-1]:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)  # half an old one is in nobody's way, the newest counts
 
     # ---- what is cleared away ---------------------------------------------------------------------------------------
 
     def clear_halves(self) -> None:
         """Remove what a kill left half-written, and what was kept after the newest checkpoint."""
-        shutil.rmtree(self.partial, ignore_errors=True)
-        for path in self.path.glob(f"*.gz{PARTIAL}"):
-            path.unlink()
+        remove_partials(self.path)
         for path in self.path.glob("part-*.json.gz"):
             if int(path.name.split("-")[1]) > self.step:
                 path.unlink()
