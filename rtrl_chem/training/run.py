@@ -212,8 +212,7 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     evaluations = folder.path / "evaluation"
     if config.evaluation.before and run.state.phases_done == 0 and "before" not in run.state.measured:
         display.say("measuring before training, which begins after that (evaluation.before: false leaves it out)")
-        _measure(run, held_out, evaluations / "before", "before training")
-        _note_measured(run, "before")
+        _measure_once(run, held_out, evaluations / "before", "before", "before training")
     guard = None
     if data.validation is not None:
         guard = Guard(run, data.validation, partial(_measure, run))
@@ -223,16 +222,15 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
         if guard is not None:
             guard.after_phase(phase)
         if last and config.evaluation.every_round and phase.round is not None and not run.state.stopped:
-            _measure(run, held_out, evaluations / phase.stage, f"after round {phase.round_name}")
+            out = evaluations / phase.stage
+            _measure_once(run, held_out, out, phase.stage, f"after round {phase.round_name}")
         if last and guard is not None and not run.state.stopped:
             guard.after_stage(phase)
 
     train_rounds(run, aftermath)
     run.interrupts.check()
     load_best(run)
-    if (after := f"after {run.state.phases_done} phases") not in run.state.measured:
-        _measure(run, held_out, evaluations / "after", "after training")
-        _note_measured(run, after)
+    _measure_once(run, held_out, evaluations / "after", f"after {run.state.phases_done} phases", "after training")
     if processes().is_main_process:
         _finish(run, data, task)
 
@@ -268,8 +266,11 @@ def _finish(run: Run, data: _Data, task: Task) -> None:
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 
-def _note_measured(run: Run, what: str) -> None:
-    """A run that is killed later need not measure this again."""
+def _measure_once(run: Run, held_out: HeldOut, out: Path, what: str, when: str) -> None:
+    """Measure, and note it under the name `what`: a run that is killed later must not measure another policy there."""
+    if what in run.state.measured:
+        return
+    _measure(run, held_out, out, when)
     run.state.measured.append(what)
     if processes().is_main_process:
         run.folder.save_state(run.state)
@@ -327,17 +328,19 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
                 for part, guarded in parts.items():
                     where = (own / part).relative_to(out).as_posix()
                     values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
+    run.interrupts.check()  # before the answers are forgotten
     journal.remove()
-    run.interrupts.check()
     run.display.say(f"measured {when}")
     note_measurement(run, out, values)
     return values
 
 
 def _journal_key(run: Run) -> str:
-    """What the answers of a measurement depend on: the weights are those of the newest checkpoint."""
-    settings = [run.config.evaluation_max_new_tokens, run.config.evaluation.max_batch_tokens]
-    return fingerprint(str(run.state.checkpoint), *map(str, [*settings, processes().num_processes]))
+    """What the answers of a measurement depend on: the weights are those of the newest checkpoint or of the best stage,
+    and whatever else the config says may have a part in it."""
+    weights = json.dumps([run.state.checkpoint, run.state.best])
+    config = run.config.model_dump_json(exclude={"output_dir"})
+    return fingerprint(weights, config, str(processes().num_processes))
 
 
 def _notes(state: State) -> list[str]:
