@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-import torch
 from transformers import set_seed
 
 from rtrl_chem.config import Config
@@ -38,7 +36,7 @@ from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.keep import load_best
 from rtrl_chem.training.model_card import Facts, ReadFile, model_card
-from rtrl_chem.training.out_of_memory import PIECES_OF_A_BATCH, adopt_batch, explained, halved, same_batch
+from rtrl_chem.training.out_of_memory import PIECES_OF_A_BATCH, adopt_batch, explained, forget, halved, same_batch
 from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
 from rtrl_chem.training.provenance import changes, environment, fingerprints, refuse
@@ -86,10 +84,7 @@ def _smaller(config: Config, error: OutOfMemoryError, display: Display) -> Confi
         raise error
     size = smaller.trainer["per_device_train_batch_size"]
     display.warn(f"{error}. Going on with trainer.per_device_train_batch_size: {size}")
-    # The policy that did not fit is still held by the frames of the error.
-    error.__traceback__ = None
-    gc.collect()
-    torch.cuda.empty_cache()
+    forget(error)
     return smaller
 
 
