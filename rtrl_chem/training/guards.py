@@ -259,8 +259,8 @@ class Guard:
     def _log(self, step: int, event: str, stage: str, reasons: list[str]) -> None:
         """Once, though a run that is killed before the decision is saved decides again."""
         row = {"step": step, "event": event, "stage": stage, "reasons": reasons}
-        if processes().is_main_process and row not in self.run.folder.metrics():
-            self.run.folder.append_metrics(row)
+        if processes().is_main_process:
+            self.run.folder.append_once(row)
 
 
 def by_key(summary: Summary) -> dict[str, Change]:

@@ -64,8 +64,8 @@ def test_the_error_says_what_was_done_and_what_helps(doing: str) -> None:
     ("raised", "said"),
     [
         pytest.param(
-            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
-            "8 bytes. Error code 12 (Cannot allocate memory)",
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+            "allocate 8 bytes. Error code 12 (Cannot allocate memory)",
             "(DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes)",
             id="cpu",
         ),
