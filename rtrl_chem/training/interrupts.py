@@ -36,8 +36,9 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        # A shell lets what it starts in the background ignore Ctrl-C, which is meant for something else.
-        before = {one: handler for one in SIGNALS if (handler := signal.getsignal(one)) is not signal.SIG_IGN}
+        before = {one: signal.getsignal(one) for one in SIGNALS}
+        if before[signal.SIGINT] is signal.SIG_IGN:
+            del before[signal.SIGINT]  # a script that is run in the background: Ctrl-C is meant for something else
         for one in before:
             signal.signal(one, self._note)
         self._noted = tuple(before)

@@ -17,7 +17,7 @@ from rtrl_chem.training.interrupts import Interrupts
 
 @pytest.fixture(autouse=True)
 def _own_handlers() -> Iterator[None]:
-    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT)}
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
     yield
     for one, handler in before.items():
         signal.signal(one, handler)
@@ -34,7 +34,16 @@ def test_a_signal_is_noted_and_asked_for_later() -> None:
     assert caught.value.exit_status == 143
 
 
-def test_a_signal_that_the_process_ignores_stays_ignored() -> None:
+def test_a_launcher_that_ignores_the_schedulers_warning_leaves_it_to_us() -> None:
+    """As the SLURM scripts start torchrun: what it starts inherits that."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    interrupts = Interrupts()
+    with interrupts.noted():
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert interrupts.agreed() == signal.SIGUSR1
+
+
+def test_ctrl_c_that_the_process_ignores_stays_ignored() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interrupts = Interrupts()
     with interrupts.noted():
