@@ -116,7 +116,7 @@ def _train(
         display.say(f"the run in {folder.path} is finished already")
         display.emit("done", run=str(folder.path), summary=None)
         return
-    earlier.finished = False
+    earlier.finished, earlier.planned = False, len(phases)
     data = _read_data(config, task, display)
     checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
@@ -264,7 +264,8 @@ def _finish(run: Run, data: _Data, task: Task) -> None:
         display.say(note)
     if config.trainer.get("push_to_hub"):
         display.say(push_model(folder.path / "model", config))
-    display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+    measured = "summary.json the table" if summary is not None else "after/ what was measured"
+    display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/{measured}")
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 

@@ -35,7 +35,7 @@ class State:
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
     `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
     value so far of the metric that the config names. `measured` are the measurements that are done, `resumed` what was
-    allowed to be other than before, each time, and after how many phases.
+    allowed to be other than before, each time, and after how many phases. `planned` is the number of phases in all.
     """
 
     phases_done: int = 0
@@ -50,6 +50,7 @@ class State:
     measured: list[str] = field(default_factory=list)
     resumed: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
+    planned: int = 0
 
 
 class Watcher(Protocol):
