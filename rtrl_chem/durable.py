@@ -9,10 +9,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PARTIAL", "move_into_place", "read_packed", "sync_folder", "write_packed", "write_text"]
+__all__ = ["PARTIAL", "move_into_place", "read_packed", "remove", "sync_folder", "write_packed", "write_text"]
 
 PARTIAL = ".partial"
 
@@ -40,6 +41,14 @@ def move_into_place(partial: Path, folder: Path) -> None:
     _sync(partial)
     partial.rename(folder)
     sync_folder(folder.parent)
+
+
+def remove(path: Path) -> None:
+    """Take a folder away, or what stands in its place; what a link leads to stays."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

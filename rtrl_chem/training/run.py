@@ -263,7 +263,7 @@ def _finish(run: Run, data: _Data, task: Task) -> None:
     for note in _notes(run.state):
         display.say(note)
     if config.trainer.get("push_to_hub"):
-        display.say(push_model(folder.path / "model", config))
+        push_model(folder.path / "model", config, display.say, display.warn)
     measured = "summary.json the table" if summary is not None else "after/ what was measured"
     display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/{measured}")
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
