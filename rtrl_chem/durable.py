@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PARTIAL", "move_into_place", "read_packed", "remove", "sync_folder", "write_packed", "write_text"]
+__all__ = ["PARTIAL", "finite", "move_into_place", "read_packed", "remove", "sync_folder", "write_packed", "write_text"]
 
 PARTIAL = ".partial"
 
@@ -31,6 +32,19 @@ def write_packed(path: Path, content: Any) -> None:
 def read_packed(path: Path) -> Any:
     """What `write_packed` wrote."""
     return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def finite(value: Any) -> Any:
+    """A value as every program reads it from JSON, which knows neither NaN nor infinity: they become null.
+
+    >>> finite({"kl": float("nan"), "reward": 0.5})
+    {'kl': None, 'reward': 0.5}
+    """
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def move_into_place(partial: Path, folder: Path) -> None:

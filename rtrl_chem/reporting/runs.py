@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtrl_chem import strict_yaml
+from rtrl_chem.durable import finite
 from rtrl_chem.errors import RunFolderError
 from rtrl_chem.reporting.progress import progress_line
 from rtrl_chem.terminal import Console
@@ -70,10 +70,9 @@ class RunRecord:
             "phases": self.phases,
             "step": self.step,
             "written": self.written,
-            "metrics": {name: _number(value) for name, (_, value) in self.metrics.items()},
+            "metrics": finite({name: value for name, (_, value) in self.metrics.items()}),
             "gains": {
-                name: dict(zip(("gain", "low", "high"), map(_number, gain), strict=True))
-                for name, gain in self.gains.items()
+                name: dict(zip(("gain", "low", "high"), finite(gain), strict=True)) for name, gain in self.gains.items()
             },
         }
 
@@ -247,11 +246,6 @@ def _cells(run: RunRecord, name: str, label: str) -> tuple[str, str]:
 
 def _points(gain: tuple[float, float, float] | None) -> str:
     return "-" if gain is None else f"{100 * gain[0]:+.1f} [{100 * gain[1]:+.1f}, {100 * gain[2]:+.1f}]"
-
-
-def _number(value: float) -> float | None:
-    """What JSON can hold."""
-    return value if math.isfinite(value) else None
 
 
 def _age(then: float) -> str:

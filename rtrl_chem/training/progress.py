@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from rich.live import Live
 from transformers import TrainerCallback
 
+from rtrl_chem.durable import finite
 from rtrl_chem.rewards.compose import RoundTripReward
 from rtrl_chem.terminal import Console
 from rtrl_chem.training.meter import Meter
@@ -61,7 +62,7 @@ class Display:
         if self._events is None:
             return
         try:
-            print(json.dumps(_finite({"event": event} | fields)), file=self._events, flush=True)
+            print(json.dumps(finite({"event": event} | fields)), file=self._events, flush=True)
         except OSError:  # whoever was reading has gone
             self._events = None
 
@@ -125,15 +126,6 @@ class Display:
         minutes, rest = divmod(round(seconds / max(done, 1) * left), 60)
         hours, minutes = divmod(minutes, 60)
         return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def _finite(value: Any) -> Any:
-    """What JSON can hold."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class StepLog(TrainerCallback):

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rtrl_chem.config import Config, dump_config, load_config
-from rtrl_chem.durable import PARTIAL, write_text
+from rtrl_chem.durable import PARTIAL, finite, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
@@ -154,9 +154,9 @@ class RunFolder:
         write_text(self.path / name, json.dumps(content, indent=2) + "\n")
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """One line of metrics.jsonl."""
+        """One line of metrics.jsonl; a number that is none is null there."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
-            lines.write(json.dumps(row) + "\n")
+            lines.write(json.dumps(finite(row)) + "\n")
         for watcher in self.watchers:
             watcher.row(row)
 
