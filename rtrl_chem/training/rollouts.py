@@ -16,10 +16,10 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 
 from rtrl_chem.models.decode import decode
 from rtrl_chem.models.noise import key_of, row_noise
-from rtrl_chem.models.policy import Policy, restore_forward
+from rtrl_chem.models.policy import Policy
 from rtrl_chem.models.sharding import whole
 from rtrl_chem.models.shared_prompts import Scores, completion_log_probs, group_rows
-from rtrl_chem.models.snapshot import Snapshot
+from rtrl_chem.models.snapshot import Snapshot, restore_forward
 from rtrl_chem.rewards.compose import RoundTripReward
 from rtrl_chem.training.joint import JointReward
 from rtrl_chem.training.resumable import Resumable
