@@ -12,12 +12,11 @@ from typing import Any
 
 import torch
 import trl.trainer.utils
-from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from rtrl_chem.models.decode import decode
 from rtrl_chem.models.noise import key_of, row_noise
 from rtrl_chem.models.policy import Policy
-from rtrl_chem.models.sharding import whole
+from rtrl_chem.models.sharding import scatter, whole
 from rtrl_chem.models.shared_prompts import Scores, completion_log_probs, group_rows
 from rtrl_chem.models.snapshot import Snapshot, restore_forward
 from rtrl_chem.rewards.compose import RoundTripReward
@@ -66,10 +65,7 @@ class RoundTripRollouts(Resumable):
             # TRL loads the reference from disk, which is the start of the run and not of this phase.
             live = self.accelerator.unwrap_model(self.model).state_dict()
             reference = self.accelerator.unwrap_model(self.ref_model)
-            if self._sharded:  # the reference is cut up already, the policy not yet
-                set_model_state_dict(reference, live, options=StateDictOptions(full_state_dict=True))
-            else:
-                reference.load_state_dict(live)
+            scatter(reference, live)  # it may be cut up already, the policy is not yet
 
     # ---- what depends on the loss -----------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rtrl_chem.durable import PARTIAL, move_into_place, read_packed, write_packed
-from rtrl_chem.models.processes import processes
+from rtrl_chem.models.processes import processes, shared
 
 __all__ = ["Unfinished"]
 
@@ -63,15 +63,13 @@ class Unfinished:
     def once(self, make: Callable[[], Any]) -> Any:
         """What `make` gives, as JSON would hold it: made once in the life of the phase, however often it is begun.
         Every process must call this; all get what the main one has made."""
-        there = (self.path / INPUTS).is_file()
-        processes().wait_for_everyone()  # or the last to look would find what the first has just written
-        if not there:
+        # One looks, and one reads: on a network drive others may see a file of another node late.
+        if not shared((self.path / INPUTS).is_file()):
             made = make()
             if processes().is_main_process:
                 self.path.mkdir(parents=True, exist_ok=True)
                 write_packed(self.path / INPUTS, made)
-        processes().wait_for_everyone()
-        return read_packed(self.path / INPUTS)
+        return shared(read_packed(self.path / INPUTS) if processes().is_main_process else None)
 
     def write_part(self, step: int, process: int, content: dict[str, Any]) -> None:
         """What a process has to keep at a step."""
