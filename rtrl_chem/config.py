@@ -9,6 +9,7 @@ relative to the current working directory, not to the file. The fields and their
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args

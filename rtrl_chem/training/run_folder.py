@@ -191,7 +191,7 @@ class RunFolder:
         write_json(self.path / STATE, asdict(state))
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """One line of metrics.jsonl (a number that is none is null there), on the disk before the checkpoint of its step is."""
+        """One line of metrics.jsonl, NaN as null, on the disk before the checkpoint of its step is."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
             lines.write(json.dumps(finite(row)) + "\n")
             lines.flush()
