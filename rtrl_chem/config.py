@@ -19,6 +19,7 @@ from typing_extensions import Self
 
 from rtrl_chem import strict_yaml
 from rtrl_chem.closed import Closed, Count, Text, check_text
+from rtrl_chem.durable import write_text
 from rtrl_chem.errors import ConfigError, problems_of
 from rtrl_chem.passthrough import (
     ON_POLICY,
@@ -645,10 +646,7 @@ def _model_problems(model: Mapping[str, Any]) -> list[str]:
 
 def dump_config(config: Config, path: str | Path) -> None:
     """Write the resolved config, defaults included, in full or not at all; `load_config` reads it back to an equal."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(strict_yaml.dump(config.model_dump(mode="json")), encoding="utf-8")
-    os.replace(partial, path)
+    write_text(Path(path), strict_yaml.dump(config.model_dump(mode="json")))
 
 
 def json_schema() -> dict[str, Any]:

@@ -33,7 +33,6 @@ def export_model(policy: Policy, config: Config, folder: Path) -> None:
                 reverse = config.reverse_model if direction is Direction.REVERSE else None
                 _merge(one, reverse or config.model, own)
             _generation_config(one).save_pretrained(own)
-    remove(folder)
     move_into_place(partial, folder)
 
 

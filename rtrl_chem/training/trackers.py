@@ -270,8 +270,7 @@ def note_measurement(run: Run, out: Path, values: Mapping[str, float]) -> None:
         return
     step = sum(phase.steps for phase in plan(run.config)[: run.state.phases_done])
     row = {"step": step, "measured": out.relative_to(run.folder.path / "evaluation").as_posix(), **values}
-    if not any(one.get("measured") == row["measured"] and one["step"] == step for one in run.folder.metrics()):
-        run.folder.append_metrics(row)
+    run.folder.append_once(row)
 
 
 @contextmanager
