@@ -6,6 +6,7 @@ stdout, everything else to stderr.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -439,11 +440,8 @@ def _lone_process() -> str | None:
 
 @contextmanager
 def _stdout_for_events(wanted: bool) -> Iterator[TextIO | None]:
-    """Standard output, and meanwhile to stderr what any library prints; None where no events are wanted."""
-    if not wanted:
-        yield None
-        return
-    events = sys.stdout
+    """Standard output, None where no events are wanted; what any library prints meanwhile goes to stderr."""
+    events = sys.stdout if wanted else None
     with redirect_stdout(sys.stderr):
         yield events
 
@@ -476,6 +474,14 @@ def _errors_on_one_line(debug: bool) -> Iterator[None]:
             traceback.print_exc()
         _say(f"error: {error}")
         raise typer.Exit(error.exit_status) from None
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        if debug:
+            traceback.print_exc()
+        where = "" if error.filename is None else f"{str(error.filename)!r}: "
+        _say(f"error: {where}{error.strerror}; give a place that can be read and written (--debug shows who asked)")
+        raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from None

@@ -107,16 +107,22 @@ def test_what_validate_warns_of_train_says_too(
     assert len(training.calls) == 1
 
 
+@pytest.mark.parametrize(("options", "events"), [(["--json"], "{}\n"), ([], "")], ids=["--json", "without"])
 def test_stdout_is_for_events_alone(
-    training: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    training: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    events: str,
 ) -> None:
     def train(config: Any, *, events: Any, **given: Any) -> None:
         print("a library")
-        print("{}", file=events)
+        if events is not None:
+            print("{}", file=events)
 
     monkeypatch.setattr(sys.modules["rtrl_chem.training.run"], "train", train)
-    assert main(["train", QUICKSTART, "--json"]) == 0
-    assert capsys.readouterr() == ("{}\n", "a library\n")
+    assert main(["train", QUICKSTART, *options]) == 0
+    assert capsys.readouterr() == (events, "a library\n")
 
 
 @pytest.mark.parametrize(
@@ -156,6 +162,22 @@ def test_debug_adds_the_traceback(training: Recorder, capsys: pytest.CaptureFixt
     err = capsys.readouterr().err
     assert err.startswith("Traceback (most recent call last):")
     assert err.endswith("error: my.smi is empty\n")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(["inspect", "x.smi", "--out"], id="inspect"),
+        pytest.param(["make-pairs", "x.smi", "--task", "captioning", "--out"], id="make-pairs"),
+        pytest.param(["prepare", "x.smi", "--quiet", "--out"], id="prepare"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_line(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("x.smi").write_text("CCO\n")
+    Path("file").touch()
+    assert main([*call, "file/x.jsonl"]) == 1
+    [line] = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error:")]
+    assert "file" in line and line.endswith("give a place that can be read and written (--debug shows who asked)")
 
 
 def test_a_bug_keeps_its_traceback(training: Recorder) -> None:

@@ -176,7 +176,8 @@ def test_a_push_of_an_adapter_that_nobody_else_can_load_is_told(
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: "hf_x")
-    found = findings(**{"trainer": {"push_to_hub": True}, "model": {"path": "bundled:tiny", "lora": {"r": 4}}, **changes})
+    model = {"path": "bundled:tiny", "lora": {"r": 4}}
+    found = findings(**{"trainer": {"push_to_hub": True}, "model": model, **changes})
     assert ["names as 'bundled:tiny'" in warning for warning in found.warnings] == [True] * warned
 
 

@@ -57,7 +57,10 @@ def test_the_state_says_how_many_phases_there_are_and_that_guards_ended_it(tmp_p
     joint = change_state(make_run(tmp_path / "a", finished=False, schedule="joint"), planned=2)
     assert read_run(joint).status == "phase 1/2"
     stopped = change_state(make_run(tmp_path / "b"), stopped="round-01: a plateau")
-    assert (read_run(stopped).status, read_run(stopped).to_json()["stopped"]) == ("stopped early", "round-01: a plateau")
+    assert (read_run(stopped).status, read_run(stopped).to_json()["stopped"]) == (
+        "stopped early",
+        "round-01: a plateau",
+    )
 
 
 def test_numbers_that_are_none_are_null(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

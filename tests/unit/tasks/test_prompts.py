@@ -194,7 +194,9 @@ def test_a_tokenizer_without_chat_template_is_the_models_fault() -> None:
     ("template", "said"),
     [
         pytest.param("{{ raise_exception('No\\x1b[31m roles.\\nNone.') }}", "No.*roles. None.", id="raises"),
-        pytest.param("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError", id="looks for Python's insides"),
+        pytest.param(
+            "{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError", id="looks for Python's insides"
+        ),
         pytest.param("{% for", "TemplateSyntaxError", id="no template"),
         pytest.param("{{ messages[3].content.x }}", "UndefinedError", id="asks for what is not there"),
         pytest.param("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "RecursionError", id="calls itself"),
@@ -209,7 +211,8 @@ def test_a_chat_template_that_cannot_be_used_is_one_line(
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     tokenizer.chat_template = template
     monkeypatch.setattr("rtrl_chem.tasks.prompts.TEMPLATE_SECONDS", 0.5)
-    with pytest.raises(ModelError, match=f"chat template .* cannot be used .*{said}.*; set model.prompt_style") as error:
+    words = f"chat template .* cannot be used .*{said}.*; set model.prompt_style"
+    with pytest.raises(ModelError, match=words) as error:
         get_style("chat").render(NAMING, "forward", "CCO", tokenizer)
     assert "\n" not in str(error.value)
 
