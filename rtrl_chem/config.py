@@ -9,6 +9,7 @@ relative to the current working directory, not to the file. The fields and their
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -117,6 +118,8 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
+# `~` is the home folder here as in a shell; data are read so too.
+Folder = Annotated[Text, AfterValidator(os.path.expanduser)]
 CorpusKey = Literal["molecules", "outputs", "pairs"]
 CORPUS_KEYS: tuple[CorpusKey, ...] = get_args(CorpusKey)
 Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
@@ -126,7 +129,7 @@ Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 class ModelConfig(Closed):
     """The model to train."""
 
-    path: Text
+    path: Folder
     """Hugging Face model id, folder, or bundled:NAME."""
     revision: str | None = None
     """Branch, tag or commit of a model on the Hub."""
@@ -362,7 +365,7 @@ class Config(Closed):
     save_merged: bool = False
     """With LoRA: model/ holds the whole model with the adapter merged into it, instead of the adapter alone."""
     logging: LoggingConfig = Field(default_factory=LoggingConfig)
-    output_dir: Text
+    output_dir: Folder
     """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Everything random is derived from it."""

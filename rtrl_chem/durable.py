@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import gzip
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ from typing import Any
 
 __all__ = [
     "PARTIAL",
+    "finite",
     "move_into_place",
     "read_packed",
+    "remove",
     "remove_partials",
     "replacing",
     "sync",
@@ -68,13 +71,26 @@ def read_packed(path: Path) -> Any:
     return json.loads(gzip.decompress(path.read_bytes()))
 
 
+def finite(value: Any) -> Any:
+    """A value as every program reads it from JSON, which knows neither NaN nor infinity: they become null.
+
+    >>> finite({"kl": float("nan"), "reward": 0.5})
+    {'kl': None, 'reward': 0.5}
+    """
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def move_into_place(partial: Path, folder: Path) -> None:
     """Give a complete folder its name, in place of an earlier one, once all that is in it is on the disk."""
     for where, folders, files in os.walk(partial, topdown=False):
         for name in [*files, *folders]:
             sync(Path(where, name))
     sync(partial)
-    shutil.rmtree(folder, ignore_errors=True)  # no folder is renamed onto one that holds something
+    remove(folder)  # no folder is renamed onto one that holds something
     partial.rename(folder)
     sync(folder.parent)
 
@@ -82,10 +98,15 @@ def move_into_place(partial: Path, folder: Path) -> None:
 def remove_partials(folder: Path) -> None:
     """Remove what a kill has left half-written in a folder and below it. Nobody else may be writing there."""
     for path in list(folder.rglob(f"*{PARTIAL}")):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Take a folder away, or what stands in its place; what a link leads to stays."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

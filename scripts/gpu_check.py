@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import platform
+import re
 import tempfile
 import time
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ TOKENIZER = Path(__file__).parents[1] / "rtrl_chem" / "assets" / "tiny"
 LORA = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
 # Dense bf16 TFLOP/s with float32 sums, from NVIDIA's data sheets (half of those "with sparsity"): A100 (2021), H100
 # (2023), H200 (2024), B200 (HGX, 2024), L40S (2023), L4 (2023), A10 (2021); GeForce from the white papers on Ada
-# (2022) and GA102 (2020). The first name that is part of the device's counts.
+# (2022) and GA102 (2020). The first name that is in the device's, as words of it, counts.
 PEAK_TFLOPS = {
     "B200": 2250.0,
     "H200": 989.0,
@@ -258,8 +259,13 @@ def _peak(given: float | None) -> float | None:
     """FLOP/s of the device."""
     if given is not None:
         return given * 1e12
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    return next((peak * 1e12 for name, peak in PEAK_TFLOPS.items() if name in device), None)
+    return _peak_of(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
+
+
+def _peak_of(device: str) -> float | None:
+    """The same by the device's name: "NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-80GB"."""
+    found = (peak for name, peak in PEAK_TFLOPS.items() if re.search(rf"\b{re.escape(name)}\b", device))
+    return next((peak * 1e12 for peak in found), None)
 
 
 def _machine() -> str:

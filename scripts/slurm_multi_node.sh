@@ -3,10 +3,9 @@
 #   sbatch --nodes 4 scripts/slurm_multi_node.sh my.yaml [ARGUMENT ...]      # arguments of `rtrl-chem train`
 #   ACCELERATE_CONFIG=configs/accelerate/fsdp2.yaml sbatch --nodes 2 scripts/slurm_multi_node.sh my.yaml
 #
-# 5 minutes before the time is up SLURM sends SIGUSR1 to every process that srun has started: the run ends its training
-# step, saves and exits with 0; the job is queued again and goes on with --resume. A launcher would die of the signal and
-# take the run with it, so it is told to ignore it; rtrl-chem sets a handler of its own. Steps that take longer need
-# more: sbatch --signal USR1@900. Options of sbatch on the command line win over those here.
+# 5 minutes before the time is up SLURM sends SIGUSR1, which slurm_task.sh hands on: the run ends its training step, saves
+# and exits with 0; the job is queued again and goes on with --resume. Steps that take longer need more: sbatch --signal
+# USR1@900. Options of sbatch on the command line win over those here. output_dir must stand in the config, not in --set.
 #SBATCH --job-name=rtrl-chem
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
@@ -24,8 +23,9 @@ shift
 folder=$(python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["output_dir"])' "$config")
 [[ -f $folder/state.json ]] && set -- "$@" --resume
 
+# $SLURM_NODEID is another in each task.
 srun --kill-on-bad-exit=1 \
-    bash -c 'trap "" USR1; exec accelerate launch --machine_rank "$SLURM_NODEID" "$@"' launch \
+    bash -c 'exec scripts/slurm_task.sh accelerate launch --machine_rank "$SLURM_NODEID" "$@"' task \
     --config_file "${ACCELERATE_CONFIG:-configs/accelerate/ddp.yaml}" \
     --num_machines "$SLURM_JOB_NUM_NODES" \
     --num_processes "$((SLURM_JOB_NUM_NODES * ${SLURM_GPUS_ON_NODE:-1}))" \

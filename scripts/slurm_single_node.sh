@@ -19,7 +19,7 @@ shift
 folder=$(python -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["output_dir"])' "$config")
 [[ -f $folder/state.json ]] && set -- "$@" --resume
 
-srun bash -c 'trap "" USR1; exec torchrun "$@"' torchrun \
+srun scripts/slurm_task.sh torchrun \
     --standalone --nproc_per_node "${SLURM_GPUS_ON_NODE:-1}" -m rtrl_chem train "$config" "$@"
 
 # Ended without having finished: SLURM's signal, and more time is needed.

@@ -29,7 +29,6 @@ __all__ = [
     "load_codec",
     "load_policy",
     "merged_model",
-    "restore_forward",
     "restore_policy",
     "save_policy",
 ]
@@ -136,7 +135,9 @@ def load_codec(config: ModelConfig, task: Task) -> Codec:
 
 def _codec(config: ModelConfig, task: Task, tokenizer: Any, settings: GenerationConfig) -> Codec:
     eos = settings.eos_token_id
-    return Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
+    codec = Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
+    codec.prompt(Direction.FORWARD, "C")  # a chat template that cannot be used must not cost an earlier run
+    return codec
 
 
 def save_policy(policy: Policy, folder: Path) -> None:
@@ -147,14 +148,6 @@ def save_policy(policy: Policy, folder: Path) -> None:
             extra = {"selected_adapters": ["default"]} if hasattr(one.model, "peft_config") else {}
             one.model.save_pretrained(own, **extra)
             one.tokenizer.save_pretrained(own)
-
-
-def restore_forward(model: Any) -> None:
-    """Undo the wrappers that a trainer leaves on `forward`: each new trainer would wrap them once more."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    for module in (model, inner):
-        module.__dict__.pop("forward", None)
-        module.__dict__.pop("_original_forward", None)
 
 
 def _dtype(name: str) -> torch.dtype | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -64,6 +65,12 @@ class ReverseModel:
         self._written: dict[tuple[str, int, float], list[str]] = {}
         self._told = (0, 0)
         self._counted: tuple[int, int] = (0, 0)
+
+    def whole(self) -> AbstractContextManager[None]:
+        """The model with all its weights. Where they are cut up, every process must enter this around calls that some
+        processes may have nothing to ask in: who is not asked would not gather, and the others wait for it."""
+        entered: AbstractContextManager[None] = self.snapshot.whole()
+        return entered
 
     def counts(self) -> tuple[int, int]:
         """How often the model was asked since the last call, and how often it had to be run for that."""

@@ -20,12 +20,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.nn import Module, Parameter
 
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.models.processes import processes
 
-__all__ = ["Shards", "empty", "fill", "is_sharding", "make_whole", "trained_apart", "whole"]
+__all__ = ["Shards", "empty", "fill", "gathered", "is_sharding", "make_whole", "scatter", "trained_apart", "whole"]
 
 
 def is_sharding() -> bool:
@@ -67,7 +68,7 @@ def trained_apart(model: Any) -> Iterator[Any]:
     model.__dict__["_gather"] = twin.__dict__["_gather"] = _Gather(twin, model)
     try:
         yield twin
-        fill(model, _gathered(twin))
+        fill(model, gathered(twin))
     finally:
         model.__dict__.pop("_gather")
 
@@ -82,7 +83,7 @@ class _Gather:
     def open(self) -> Iterator[Any]:
         """The model with the twin's weights as they are now; without any again when the last user has left."""
         if not self.users:
-            fill(self.model, _gathered(self.twin))
+            fill(self.model, gathered(self.twin))
         self.users += 1
         try:
             yield self.model
@@ -112,18 +113,38 @@ class Shards:
 
 
 @torch.no_grad()
-def _gathered(model: Any) -> dict[str, torch.Tensor]:
-    """The state dict of a model that a trainer has cut up, in whole tensors that share no memory with it."""
-    if any(hasattr(parameter, "ds_id") for parameter in model.parameters()):
+def gathered(model: Any) -> dict[str, torch.Tensor]:
+    """The state dict of a model that a trainer may have cut up, in whole tensors that share no memory with it. Every
+    process must call this."""
+    if _is_cut_by_deepspeed(model):
         import deepspeed
 
         with deepspeed.zero.GatheredParameters(list(model.parameters())):
             return {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    weights = model.state_dict()
-    return {
-        name: tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor.clone()
-        for name, tensor in weights.items()
-    }
+    return {name: _whole_copy(tensor) for name, tensor in model.state_dict().items()}
+
+
+def _whole_copy(tensor: Any) -> torch.Tensor:
+    if not hasattr(tensor, "full_tensor"):
+        return tensor.clone()
+    found: torch.Tensor = tensor.full_tensor()
+    return found.clone() if processes().num_processes == 1 else found  # the only part is itself the whole
+
+
+def scatter(model: Any, weights: dict[str, torch.Tensor]) -> None:
+    """Give a model that a trainer may have cut up these weights, whole ones. Every process must call this."""
+    if _is_cut_by_deepspeed(model):
+        import deepspeed
+
+        with deepspeed.zero.GatheredParameters(list(model.parameters()), modifier_rank=0):
+            if processes().is_main_process:
+                model.load_state_dict(weights)
+    else:
+        set_model_state_dict(model, weights, options=StateDictOptions(full_state_dict=True))
+
+
+def _is_cut_by_deepspeed(model: Any) -> bool:
+    return any(hasattr(parameter, "ds_id") for parameter in model.parameters())
 
 
 def make_whole(module: Module) -> None:

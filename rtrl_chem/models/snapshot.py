@@ -1,9 +1,9 @@
 """The frozen model that scores a phase: a copy of the policy, or the other of two.
 
 TRL replaces `model.forward` on the instance, so a deep copy of a policy in training would follow the live weights. A
-snapshot is therefore built afresh: a new module with copied weights for full fine-tuning; a second named adapter on the
-same base for LoRA, which costs no second copy of the base. Where the policy's weights are cut up among the processes,
-so are the copied ones (`models.sharding`).
+snapshot is therefore a copy without such wrappers for full fine-tuning; a second named adapter on the same base for
+LoRA, which costs no second copy of the base. Where the policy's weights are cut up among the processes, so are the
+copied ones (`models.sharding`).
 """
 
 from __future__ import annotations
@@ -14,27 +14,32 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn import Parameter
 
 from rtrl_chem.models.sharding import Shards, empty, fill, is_sharding, whole
 
-__all__ = ["AdapterSlot", "AdapterSnapshot", "FrozenModel", "ModuleSnapshot", "Snapshot", "take_snapshot"]
+__all__ = [
+    "AdapterSlot",
+    "AdapterSnapshot",
+    "FrozenModel",
+    "ModuleSnapshot",
+    "Snapshot",
+    "restore_forward",
+    "take_snapshot",
+]
 
 _LIVE, _FROZEN = "default", "snapshot"
 
 
 class ModuleSnapshot:
-    """A fresh module holding the weights the policy had when it was taken."""
+    """A module of its own holding the weights the policy had when it was taken, each in its number format."""
 
     def __init__(self, model: Any) -> None:
-        config = copy.deepcopy(model.config)
-        config.use_cache = True
-        with torch.random.fork_rng():  # initial weights are drawn; they must not shift the run's random numbers
-            self.model = type(model)._from_config(config, dtype=model.dtype)
-        self.model.to(model.device).eval().requires_grad_(False)
+        self.model = _without_weights(model)
         self._shards: Shards | None = None
         self._users = 0
-        if is_sharding():
-            empty(self.model)
+        if not is_sharding():
+            fill(self.model, {name: tensor.clone() for name, tensor in model.state_dict().items()})
         self.refresh(model)
 
     def refresh(self, model: Any) -> None:
@@ -62,6 +67,25 @@ class ModuleSnapshot:
         """The frozen model, ready to score."""
         with self.whole():
             yield self.model
+
+
+def _without_weights(model: Any) -> Any:
+    """A frozen copy of the model whose weights are only described, on the meta device; its buffers are there."""
+    described = {
+        id(own): Parameter(torch.empty_like(own, device="meta"), requires_grad=False) for own in model.parameters()
+    }
+    found = copy.deepcopy(model, described)
+    restore_forward(found)
+    found.config.use_cache = True
+    return found.eval()
+
+
+def restore_forward(model: Any) -> None:
+    """Undo the wrappers that a trainer leaves on `forward`: each new trainer would wrap them once more."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    for module in (model, inner):
+        module.__dict__.pop("forward", None)
+        module.__dict__.pop("_original_forward", None)
 
 
 class AdapterSlot:

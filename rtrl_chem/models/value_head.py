@@ -36,6 +36,14 @@ class ValueHead(torch.nn.Linear):
         """A new head for a causal LM, on its device, in float32 whatever the model's own type."""
         return cls(model.get_output_embeddings().weight.size(1)).to(model.device)
 
+    @classmethod
+    def holding(cls, weights: Mapping[str, torch.Tensor]) -> ValueHead:
+        """A head with these weights, which are no fresh ones."""
+        head = cls(weights["weight"].size(1))
+        head.load_state_dict(weights)
+        head.fresh = False
+        return head
+
     def start_at(self, level: float) -> None:
         """Let a fresh head predict one value for every state; later calls do nothing."""
         if self.fresh:
@@ -127,10 +135,8 @@ def load_heads(folder: Path, device: torch.device) -> dict[str, ValueHead]:
     tensors = load_file(folder / HEADS_FILE)
     heads = {}
     for name in dict.fromkeys(key.rpartition(".")[0] for key in tensors):
-        head = ValueHead(tensors[f"{name}.weight"].size(1))
-        head.load_state_dict({key: tensors[f"{name}.{key}"] for key in ("weight", "bias")})
-        head.fresh = False
-        heads[name] = head.to(device)
+        own = {key: tensors[f"{name}.{key}"] for key in ("weight", "bias")}
+        heads[name] = ValueHead.holding(own).to(device)
     return heads
 
 

@@ -102,8 +102,7 @@ class RoundTripReward:
 
     def whole(self) -> AbstractContextManager[None]:
         """The reverse model with all its weights; to be entered by every process where they are cut up."""
-        entered: AbstractContextManager[None] = self.reverse.snapshot.whole()
-        return entered
+        return self.reverse.whole()
 
     def drain(self) -> list[Judged]:
         """The samples judged for the trainer since the last call."""

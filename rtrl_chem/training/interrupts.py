@@ -1,7 +1,8 @@
 """Signals that ask a run to end: the step is finished and saved first; the second one ends the process at once.
 
 SIGTERM and SIGINT (Ctrl-C) end it with 128 + their number, as a shell expects. SIGUSR1 is what SLURM sends before the
-time is up (`--signal`): the run ends with 0, for nothing is wrong.
+time is up (`--signal`): the run ends with 0, for nothing is wrong. It may reach a process twice, from SLURM and from
+the script that hands it on, and never means haste.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from rtrl_chem.models.processes import processes
 __all__ = ["Interrupts"]
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
+
+_WARNING = getattr(signal, "SIGUSR1", None)
 
 
 class Interrupts:
@@ -51,7 +54,7 @@ class Interrupts:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
         for one in self._noted:  # the next one is not ours: it ends the process even in the middle of a computation
-            signal.signal(one, signal.SIG_DFL)
+            signal.signal(one, signal.SIG_IGN if one == _WARNING else signal.SIG_DFL)
 
     def agreed(self) -> int:
         """The signal that any process has got, 0 if none. Every process must call this."""

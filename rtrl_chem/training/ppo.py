@@ -18,6 +18,7 @@ import torch
 from trl import GRPOTrainer
 
 from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.sharding import gathered, scatter
 from rtrl_chem.models.shared_prompts import Scores
 from rtrl_chem.models.value_head import ValueHead, attached, load_heads, recorded, save_heads, set_aside
 from rtrl_chem.training.rollouts import RoundTripRollouts, deals_freely
@@ -135,11 +136,13 @@ class RoundTripPPOTrainer(RoundTripRollouts, GRPOTrainer):
 
     def save_more(self, folder: Path) -> None:
         """The head: of a model under an adapter only that is saved."""
-        save_heads({_HEAD: self.value_head}, folder)
+        weights = gathered(self.value_head)
+        if self.accelerator.is_main_process:
+            save_heads({_HEAD: ValueHead.holding(weights)}, folder)
 
     def load_more(self, folder: Path) -> None:
         """The head as it was saved."""
-        self.value_head.load_state_dict(load_heads(folder, self.value_head.weight.device)[_HEAD].state_dict())
+        scatter(self.value_head, load_heads(folder, self.value_head.weight.device)[_HEAD].state_dict())
         self.value_head.fresh = False
 
     def _may_deal(self) -> bool:

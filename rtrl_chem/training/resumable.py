@@ -119,7 +119,7 @@ class Resumable(_Trainer):
             self._total_train_tokens = kept["tokens"]
 
     def save_more(self, folder: Path) -> None:
-        """Write what is not part of the model into a checkpoint; the main process calls it."""
+        """Have the main process write what is not part of the model into a checkpoint; every one calls this."""
 
     def load_more(self, folder: Path) -> None:
         """Read it back."""
@@ -146,10 +146,10 @@ class Resumable(_Trainer):
                 unfinished.write_part(step, processes().process_index, {"trainer": self.state_to_keep()} | news)
                 super()._save_checkpoint(model, trial)
                 processes().wait_for_everyone()
+                written = unfinished.partial / f"checkpoint-{step}"
+                self.save_more(written)
                 if main:
-                    written = unfinished.partial / f"checkpoint-{step}"
                     (written / "training_args.bin").unlink(missing_ok=True)  # a pickle that nothing reads
-                    self.save_more(written)
                     unfinished.complete(written, step)
         except SavingError:
             shutil.rmtree(unfinished.partial, ignore_errors=True)  # it would fill the disk of who comes to free it

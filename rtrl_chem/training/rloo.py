@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from trl import RLOOTrainer
+from trl.trainer import rloo_trainer
 
 from rtrl_chem.training.rollouts import NEGLIGIBLE, RoundTripRollouts
 
@@ -15,6 +16,7 @@ __all__ = ["RoundTripRLOOTrainer"]
 class RoundTripRLOOTrainer(RoundTripRollouts, RLOOTrainer):
     """TRL's RLOOTrainer. Its KL term is part of the reward, so the advantage is all that a sample's gradient has."""
 
+    _trl = rloo_trainer
     divided_later = True
 
     def _may_deal(self) -> bool:

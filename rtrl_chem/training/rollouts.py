@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 import trl.trainer.utils
-from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+from trl.trainer import grpo_trainer
 
 from rtrl_chem.models.decode import decode
 from rtrl_chem.models.noise import key_of, row_noise
-from rtrl_chem.models.policy import Policy, restore_forward
-from rtrl_chem.models.sharding import whole
+from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.sharding import scatter, whole
 from rtrl_chem.models.shared_prompts import Scores, completion_log_probs, group_rows
-from rtrl_chem.models.snapshot import Snapshot
+from rtrl_chem.models.snapshot import Snapshot, restore_forward
+from rtrl_chem.models.vllm import engines_kept
 from rtrl_chem.rewards.compose import RoundTripReward
 from rtrl_chem.training.joint import JointReward
 from rtrl_chem.training.resumable import Resumable
@@ -44,6 +45,7 @@ class RoundTripRollouts(Resumable):
     `start` is the policy as the phase found it: without a KL term `kl` is logged against it, on a few samples a step.
     """
 
+    _trl: Any = grpo_trainer  # the module of TRL's trainer
     _buffered_inputs: Any  # TRL's: the micro-batches of the last rollout
     # Whether transformers divides the loss of a micro-batch by their number, or TRL's trainer has done so.
     divided_later = False
@@ -61,15 +63,13 @@ class RoundTripRollouts(Resumable):
         self.round_trip = reward
         self.start = start
         self.supervised = supervised
-        super().__init__(model=policy.model, processing_class=policy.tokenizer, reward_funcs=[reward], **kwargs)
+        with engines_kept(self._trl):
+            super().__init__(model=policy.model, processing_class=policy.tokenizer, reward_funcs=[reward], **kwargs)
         if self.ref_model is not None:
             # TRL loads the reference from disk, which is the start of the run and not of this phase.
             live = self.accelerator.unwrap_model(self.model).state_dict()
             reference = self.accelerator.unwrap_model(self.ref_model)
-            if self._sharded:  # the reference is cut up already, the policy not yet
-                set_model_state_dict(reference, live, options=StateDictOptions(full_state_dict=True))
-            else:
-                reference.load_state_dict(live)
+            scatter(reference, live)  # it may be cut up already, the policy is not yet
 
     # ---- what depends on the loss -----------------------------------------------------------------------------------
 

@@ -219,8 +219,9 @@ def _expert_iteration(run: Run, phase: Phase, policy: Policy, rewards: Rewards) 
     examples = [Example(Direction(way), source, answer) for way, source, answer in made["examples"]]
     result = run_sft(policy, examples, arguments, [_log(run, phase)], run.keeping(phase))
     result = _with_making(result, len(made["samples"]), made["parts"])
-    share = processes().process_index, processes().num_processes
-    return result, [(0, Judged.from_json(one)) for one in made["samples"][share[0] :: share[1]]]
+    # Every process has all of them: that of one is theirs, in the order of one process.
+    mine = made["samples"] if processes().is_main_process else []
+    return result, [(0, Judged.from_json(one)) for one in mine]
 
 
 def _sample_best(run: Run, phase: Phase, policy: Policy, rewards: Rewards, ways: list[Direction]) -> dict[str, Any]:

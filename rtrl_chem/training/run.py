@@ -115,7 +115,7 @@ def _train(
         display.say(f"the run in {folder.path} is finished already{early}")
         display.emit("done", run=str(folder.path), summary=None)
         return
-    state.finished = False
+    state.finished, state.planned = False, len(plan(config))
     data = _read_data(config, task, display)
     start = compare_items(start, data.fingerprints())
     checkpoint = folder.path / state.checkpoint if state.checkpoint else None
@@ -236,8 +236,9 @@ def _finish(run: Run, data: _Data, task: Task) -> None:
     for note in _notes(run.state):
         display.say(note)
     if config.trainer.get("push_to_hub"):
-        display.say(push_model(folder.path / "model", config))
-    display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+        push_model(folder.path / "model", config, display.say, display.warn)
+    measured = "summary.json the table" if summary is not None else "after/ what was measured"
+    display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/{measured}")
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rtrl_chem.config import Config, dump_config, load_config
-from rtrl_chem.durable import PARTIAL, remove_partials, replacing, write_json, write_text
+from rtrl_chem.durable import PARTIAL, finite, remove_partials, replacing, write_json, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
@@ -43,7 +43,7 @@ class State:
     `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
     value so far of the metric that the config names. `measured` are the measurements that are done, `resumed` what was
     allowed to be other than before, each time, and after how many phases. `items` are the fingerprints of what is held
-    out to measure on.
+    out to measure on, `planned` is the number of phases in all.
     """
 
     phases_done: int = 0
@@ -59,6 +59,7 @@ class State:
     resumed: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
     items: dict[str, str] = field(default_factory=dict)
+    planned: int = 0
 
     def measure_anew(self) -> None:
         """Forget what was measured of the start model, and the guards' copy of it; no phase must be done."""
@@ -190,9 +191,9 @@ class RunFolder:
         write_json(self.path / STATE, asdict(state))
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """One line of metrics.jsonl, on the disk before the checkpoint of its step is."""
+        """One line of metrics.jsonl, NaN as null, on the disk before the checkpoint of its step is."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
-            lines.write(json.dumps(row) + "\n")
+            lines.write(json.dumps(finite(row)) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
         for watcher in self.watchers:

@@ -135,7 +135,8 @@ def best_of(
         return [list(islice(found, len(group))) for _, group, _ in groups]
 
     # Scores that differ in the last bit would give processes other examples to learn, and other numbers of them.
-    groups = in_shares(list(zip(sources, answers, labels, strict=True)), judge)
+    with reward.whole():
+        groups = in_shares(list(zip(sources, answers, labels, strict=True)), judge)
     judged = [one for group in groups for one in group]
     best: dict[str, Judged] = {}
     for one in judged:

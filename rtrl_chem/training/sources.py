@@ -164,7 +164,8 @@ def _written(
             f"the policy wrote no usable {noun} for {len(origins):,} sources, so the {phase.direction} direction has "
             "nothing to start from; give a corpus of them, or a better start model"
         )
-    scores = in_shares(usable, lambda some: reverse.log_likelihood([y for y, _ in some], [x for _, x in some]))
+    with reverse.whole():
+        scores = in_shares(usable, lambda some: reverse.log_likelihood([y for y, _ in some], [x for _, x in some]))
     best = sorted(range(len(usable)), key=lambda i: -scores[i].nats)
     kept = {usable[i][0] for i in best[: max(1, round(config.data.keep_written * len(usable)))]}
     pool = [y for y in dict.fromkeys(y for y, _ in usable) if y in kept]  # in the order of the origins, not by score

@@ -122,7 +122,8 @@ def _judged_by_probability(policy: Policy, config: Config, direction: Direction,
             judge = policy.judge(back)  # it writes along `direction`
             reverse = ReverseModel(judge.snapshot, judge.codec, back, config.evaluation.max_batch_tokens)
             # Every process must keep the same pairs.
-            scores = in_shares(kept, lambda some: reverse.log_likelihood(*_answers_and_sources(some)))
+            with reverse.whole():
+                scores = in_shares(kept, lambda some: reverse.log_likelihood(*_answers_and_sources(some)))
         reasons = [KEPT if math.exp(score.nats) >= least else f"p(x | y) below {least:g}" for score in scores]
         rows = zip(kept, scores, reasons, strict=True)
         return [replace(one, nats=score.nats, reason=reason) for one, score, reason in rows]

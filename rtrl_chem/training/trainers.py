@@ -8,7 +8,8 @@ from typing import Any
 
 from transformers import PrinterCallback, ProgressCallback
 
-from rtrl_chem.models.policy import Policy, restore_forward
+from rtrl_chem.models.policy import Policy
+from rtrl_chem.models.snapshot import restore_forward
 from rtrl_chem.training.resumable import Keeping, Memory, Resumable
 
 __all__ = ["Trained", "run_trainer"]

@@ -69,8 +69,7 @@ class Unfinished:
             if processes().is_main_process:
                 self.path.mkdir(parents=True, exist_ok=True)
                 write_packed(self.path / INPUTS, made)
-        processes().wait_for_everyone()
-        return read_packed(self.path / INPUTS)
+        return shared(read_packed(self.path / INPUTS) if processes().is_main_process else None)
 
     def write_part(self, step: int, process: int, content: dict[str, Any]) -> None:
         """What a process has to keep at a step."""

@@ -28,9 +28,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def torchrun(*arguments: str, processes: int = 2, program: str = "-m rtrl_chem") -> subprocess.CompletedProcess[str]:
+def torchrun(
+    *arguments: str, processes: int = 2, program: str = "-m rtrl_chem", **variables: str
+) -> subprocess.CompletedProcess[str]:
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", str(free_port())]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    environment |= variables
     return subprocess.run(
         [sys.executable, *launcher, *program.split(), *arguments],
         env=environment,
@@ -172,6 +175,42 @@ def test_fsdp2_does_what_one_process_does(
         assert {name: tensor.dtype for name, tensor in weights.items()} == {n: t.dtype for n, t in others.items()}
         # Adam takes a step of the same size for however small a gradient.
         assert all((tensor - others[name]).abs().max() < 2e-3 for name, tensor in weights.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"model": {"lora": {"r": 4, "target_modules": ["q_proj", "v_proj"]}}},
+        {"algorithm": "ppo", "ppo": {"value_learning_rate": 1e-2}},
+        {"algorithm": "ppo", "model": {"lora": {"r": 4, "target_modules": ["q_proj", "v_proj"]}}},
+        {"algorithm": "expert_iteration"},
+    ],
+    ids=["grpo", "lora", "ppo", "ppo and lora", "expert iteration"],
+)
+def test_a_run_stopped_in_a_phase_under_fsdp2_goes_on_to_the_same_end(
+    write_config_in: Callable[..., str], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    program = str(Path(__file__).parent / "fsdp2_on_cpu.py")
+    config = {"rounds": 1, "directions": ["forward"], "steps_per_phase": 4, "evaluation": {"before": False}} | changes
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    whole, stopped = (write_config_in(tmp_path / name, **config) for name in ("whole", "stopped"))
+    for arguments, variables in (((whole,), {}), ((stopped,), {"STOP_AFTER": "2"}), ((stopped, "--resume"), {})):
+        done = torchrun("train", *arguments, program=program, **variables)
+        assert done.returncode == 0, done.stderr
+        assert ("stopped by SIGUSR1" in done.stderr) == bool(variables)
+    assert "going on after step 2 of 4" in done.stderr
+    runs = [tmp_path / name / "run" for name in ("whole", "stopped")]
+    samples = [pq.read_table(run / "rounds" / "00-forward" / "completions.parquet").to_pylist() for run in runs]
+    assert samples[0] == samples[1]
+    files_of = [sorted((run / "rounds").glob("*/checkpoint-*/*.safetensors")) for run in runs]
+    assert [file.name for file in files_of[0]] == [file.name for file in files_of[1]] != []
+    for file, other in zip(*files_of, strict=True):
+        weights, others = load_file(file), load_file(other)
+        assert weights.keys() == others.keys()
+        assert [name for name in weights if not torch.equal(weights[name], others[name])] == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,28 @@ def test_the_fields_of_fsdp_are_accelerates_own() -> None:
             assert set(section or {}) <= known, path.name
 
 
-@pytest.mark.parametrize("name", ["slurm_single_node", "slurm_multi_node", "gpu_check"])
+@pytest.mark.parametrize("name", ["slurm_single_node", "slurm_multi_node", "slurm_task", "gpu_check"])
 def test_the_launchers_are_scripts_that_bash_reads(name: str) -> None:
     path = ROOT / "scripts" / f"{name}.sh"
     assert path.stat().st_mode & 0o111
     assert subprocess.run(["bash", "-n", str(path)], check=False).returncode == 0
+
+
+WORKER = """
+import signal, time
+signal.signal(signal.SIGUSR1, lambda *_: (print("worker told", flush=True), exit(7)))
+print("ready", flush=True)
+time.sleep(30)
+"""
+LAUNCHER = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', sys.argv[1]]))"
+
+
+def test_slurms_signal_to_the_task_reaches_the_workers_and_not_their_launcher() -> None:
+    """SLURM signals the process that it has started and none that this has started."""
+    task = [str(ROOT / "scripts" / "slurm_task.sh"), sys.executable, "-c", LAUNCHER, WORKER]
+    with subprocess.Popen(task, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        started.send_signal(signal.SIGUSR1)
+        assert started.stdout.read() == "worker told\n"
+        assert started.wait(timeout=20) == 7

@@ -12,9 +12,8 @@ import torch
 
 from rtrl_chem.config import config_from_mapping
 from rtrl_chem.models.codec import Answer
-from rtrl_chem.models.policy import restore_forward
 from rtrl_chem.models.reverse import ReverseModel
-from rtrl_chem.models.snapshot import AdapterSnapshot, ModuleSnapshot, take_snapshot
+from rtrl_chem.models.snapshot import AdapterSnapshot, ModuleSnapshot, restore_forward, take_snapshot
 from rtrl_chem.rewards.compose import Judged, RoundTripReward
 from rtrl_chem.tasks import Direction
 from rtrl_chem.training.arguments import grpo_arguments, sources_per_phase
@@ -24,7 +23,14 @@ from rtrl_chem.training.phase import plan
 FORWARD = Direction.FORWARD
 LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"], "init_lora_weights": "gaussian"}
 SOURCES, OUTPUTS = ["CCO", "CC(C)CCO", "C"], ["ethanol", "3-methylbutan-1-ol", "methane"]
-KINDS = pytest.mark.parametrize("lora", [pytest.param(None, id="full"), pytest.param(LORA, id="lora")])
+KINDS = pytest.mark.parametrize(
+    "lora",
+    [
+        pytest.param(None, id="full"),
+        pytest.param(LORA, id="lora"),
+        pytest.param(LORA | {"use_dora": True}, id="dora"),
+    ],
+)
 TRAINER = {
     "learning_rate": 1e-2,
     "per_device_train_batch_size": 4,
@@ -236,6 +242,31 @@ def test_a_module_snapshot_is_a_frozen_copy(make_policy: Callable[..., Any], arc
     assert not snapshot.model.training
     assert snapshot.model.config._attn_implementation == "eager"
     assert snapshot.model.dtype == policy.model.dtype
+
+
+def test_each_weight_of_a_module_snapshot_keeps_its_number_format(make_policy: Callable[..., Any]) -> None:
+    """As where layer norms stay in float32 in a model of half precision."""
+    model = make_policy().model.to(torch.bfloat16)
+    for name, module in model.named_modules():
+        if name.endswith("norm"):
+            module.to(torch.float32)
+            torch.nn.init.constant_(module.weight, 1.0001)  # 1 in bfloat16
+    copied = take_snapshot(model).model
+    weights = dict(copied.named_parameters())
+    assert {name: own.dtype for name, own in model.named_parameters()} == {n: own.dtype for n, own in weights.items()}
+    assert all(torch.equal(own, weights[name]) for name, own in model.named_parameters())
+
+
+def test_a_snapshot_of_a_model_that_a_trainer_has_its_hands_on_does_not_follow_it(
+    make_policy: Callable[..., Any],
+) -> None:
+    model, ids = make_policy().model.eval(), torch.arange(8)[None] + 10
+    plain = model.forward
+    model.forward = lambda *args, **kwargs: plain(*args, **kwargs)
+    snapshot = take_snapshot(model)
+    before = snapshot.model(input_ids=ids).logits
+    train_a_little(model)
+    assert torch.equal(snapshot.model(input_ids=ids).logits, before)
 
 
 def test_restore_forward_undoes_every_wrapper(make_policy: Callable[..., Any]) -> None:

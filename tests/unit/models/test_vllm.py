@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -43,3 +44,45 @@ def test_prompts_go_in_as_tokens_and_answers_come_out_in_order(
     [given] = settings
     assert (given["temperature"], given["max_tokens"], given["n"]) == (0.0, 9, 1)
     assert codec.tokenizer.eos_token_id in given["stop_token_ids"]
+
+
+class Engine:
+    """What TRL makes, as far as it is handed on; vLLM itself is not here."""
+
+    def __init__(self, model: Any, accelerator: Any, processing_class: Any, **settings: Any) -> None:
+        self.model, self.accelerator, self.processing_class = model, accelerator, processing_class
+        self._dist = Backend(accelerator)
+
+
+class Backend:
+    def __init__(self, accelerator: str) -> None:
+        self.accelerator = accelerator
+
+
+def test_the_phases_of_a_run_share_an_engine_where_model_and_settings_are_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vllm, "_KEPT", [])
+    trainers = SimpleNamespace(VLLMGeneration=Engine)
+
+    def made(phase: str, path: str = "mine", **settings: Any) -> Any:
+        with vllm.engines_kept(trainers):
+            model = SimpleNamespace(name_or_path=path, phase=phase)
+            return trainers.VLLMGeneration(model=model, accelerator=phase, processing_class="t", **settings)
+
+    first = made("one", mode="colocate", temperature=1.0)
+    assert made("two", mode="colocate", temperature=1.0) is first
+    assert (first.model.phase, first.accelerator, first._dist.accelerator) == ("two", "two", "two")
+    assert made("three", mode="server", temperature=1.0) is not first
+    assert made("three", path="another", mode="colocate", temperature=1.0) is not first
+    assert trainers.VLLMGeneration is Engine
+
+
+@pytest.mark.parametrize("name", ["grpo_trainer", "rloo_trainer"])
+def test_trl_has_what_is_kept(name: str) -> None:
+    """`engines_kept` stands in the place of a class of TRL's and sets four of its fields."""
+    from importlib import import_module
+
+    source = inspect.getsource(import_module(f"trl.trainer.{name}").VLLMGeneration.__init__)
+    for field in ("model", "accelerator", "processing_class", "_dist"):
+        assert f"self.{field} = " in source

@@ -39,6 +39,24 @@ def test_the_shapes_are_those_of_the_models_they_are_named_after(name: str, bill
     assert sum(p.numel() for p in model.parameters()) / 1e9 == pytest.approx(billions, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("device", "teraflops"),
+    [
+        ("NVIDIA A100-SXM4-80GB", 312.0),
+        ("NVIDIA H100 80GB HBM3", 989.0),
+        ("NVIDIA H100 PCIe", 756.0),
+        ("NVIDIA L4", 121.0),
+        ("NVIDIA L40S", 362.0),
+        ("NVIDIA L40", None),
+        ("NVIDIA RTX A1000", None),
+        ("NVIDIA A10G", None),
+        ("NVIDIA GeForce RTX 4090", 165.0),
+    ],
+)
+def test_the_peak_of_a_device_is_not_that_of_one_with_a_longer_name(device: str, teraflops: float | None) -> None:
+    assert gpu_check._peak_of(device) == (None if teraflops is None else teraflops * 1e12)
+
+
 def test_it_runs(tmp_path: Path, light_collections: None, capsys: pytest.CaptureFixture[str]) -> None:
     gpu_check.main(["--smoke", "--out", str(tmp_path / "table.md"), "--peak", "1"])
     table = (tmp_path / "table.md").read_text()

@@ -177,6 +177,12 @@ def test_going_on_forgets_what_a_killed_phase_logged(used: RunFolder) -> None:
     assert metrics_steps(used) == [1, 2]
 
 
+def test_every_line_of_the_log_is_json_for_any_program(used: RunFolder) -> None:
+    used.append_metrics({"step": 1, "kl": float("nan"), "grad_norm": float("inf"), "loss": 0.5})
+    [line] = (used.path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail) == {"step": 1, "kl": None, "grad_norm": None, "loss": 0.5}
+
+
 def test_going_on_keeps_every_phase_that_is_done(used: RunFolder) -> None:
     """Expert iteration may take fewer steps than planned; the next phase starts on the planned step all the same."""
     for step in (1, 3, 4, 5):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,8 +49,16 @@ class Rewards:
     def __init__(self, table: dict[str, float]) -> None:
         self.direction, self.stopwatch, self.table = FORWARD, Stopwatch(), table
         self.passing = {Verdict.OK}
+        self.is_whole = False
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        self.is_whole = True
+        yield
+        self.is_whole = False
 
     def judge(self, sources: list[str], answers: list[Answer], targets: list[str | None]) -> list[Judged]:
+        assert self.is_whole, "a process whose share has nothing to score must gather the reverse model too"
         return [
             Judged(
                 FORWARD,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,28 @@ def test_a_source_that_does_not_lead_back_is_out(taught_policy: Any, filters: di
         assert unknown.reconstruction != "CCOC(=O)c1ccncc1"
     else:
         assert known.nats is not None and unknown.nats is not None and known.nats > -1.61 > unknown.nats
+
+
+def test_the_judge_is_gathered_where_no_pair_is_left_to_judge(
+    taught_policy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several processes one may have none in its share, and the others would wait for its part of the weights."""
+    from rtrl_chem.models.codec import Answer
+    from rtrl_chem.models.snapshot import ModuleSnapshot
+    from rtrl_chem.training import synthetic
+
+    gathered: list[str] = []
+
+    @contextmanager
+    def whole(self: ModuleSnapshot) -> Iterator[None]:
+        gathered.append("once")
+        yield
+
+    monkeypatch.setattr(ModuleSnapshot, "whole", whole)
+    monkeypatch.setattr(synthetic, "generate", lambda *_, **__: [[Answer("", "", 1, truncated=False)]])
+    [made] = pairs_of(taught_policy, ["CCO"], min_probability=0.5)
+    assert made.reason == "EMPTY"
+    assert gathered == ["once"]
 
 
 def test_every_pair_is_written_with_its_reason(tmp_path: Path) -> None:
