@@ -193,7 +193,7 @@ class RunFolder:
     def append_metrics(self, row: dict[str, Any]) -> None:
         """One line of metrics.jsonl, NaN as null, on the disk before the checkpoint of its step is."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
-            lines.write(json.dumps(finite(row)) + "\n")
+            lines.write(_line(row) + "\n")
             lines.flush()
             os.fsync(lines.fileno())
         for watcher in self.watchers:
@@ -201,7 +201,7 @@ class RunFolder:
 
     def append_once(self, row: dict[str, Any]) -> None:
         """A line, unless it stands there: a run that was killed comes by the same place again."""
-        if json.dumps(finite(row)) not in (self.path / METRICS).read_text(encoding="utf8").splitlines():
+        if _line(row) not in (self.path / METRICS).read_text(encoding="utf8").splitlines():
             self.append_metrics(row)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -245,6 +245,10 @@ def _locked(file: IO[str]) -> bool:
 def _is_of_use(path: Path) -> bool:
     """Whether a file is more than a run leaves that was killed in its first moment."""
     return path.name != LOCK and not (path.name.startswith(STATE) and path.name.endswith(PARTIAL))
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(finite(row))
 
 
 def _step_of(line: str) -> float:

@@ -188,11 +188,11 @@ def test_a_signal_in_a_measurement_ends_the_run_which_goes_on_there(
 ) -> None:
     whole, killed = write_pair(steps_per_phase=2)
     assert main(["train", whole, "--quiet"]) == 0
-    real = round_trip.evaluate
+    real, signals = round_trip.evaluate, iter([True])  # a second one would end the process
 
     def evaluate(policy: Any, config: Any, held_out: Any, out: Path, on_progress: Any, **kwargs: Any) -> Any:
         def progress(what: str, done: int, total: int) -> None:
-            if out.name == "after" and done:
+            if out.name == "after" and done and next(signals, None):
                 os.kill(os.getpid(), signal.SIGTERM)
             on_progress(what, done, total)
 
