@@ -1,8 +1,8 @@
 """Signals that ask a run to end: the step is finished and saved first; the second one ends the process at once.
 
 SIGTERM and SIGINT (Ctrl-C) end it with 128 + their number, as a shell expects. SIGUSR1 is what SLURM sends before the
-time is up (`--signal`): the run ends with 0, for nothing is wrong. It may reach a process twice, from SLURM and from the
-script that hands it on, and never means haste.
+time is up (`--signal`): the run ends with 0, for nothing is wrong. It may reach a process twice, from SLURM and from
+the script that hands it on, and never means haste.
 """
 
 from __future__ import annotations
