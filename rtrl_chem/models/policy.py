@@ -217,8 +217,8 @@ def _load_model(origin: str, config: ModelConfig) -> Any:
 
 
 def _keep_differentiable(model: Any) -> None:
-    """On CPUs that compute in bfloat16 bitsandbytes lays 4-bit weights out anew at their first use in evaluation mode, and
-    has no gradient through them from then on: an adapter would be trained wrongly, with no more than a warning."""
+    """On CPUs that compute in bfloat16 bitsandbytes lays 4-bit weights out anew at their first use in evaluation mode,
+    and has no gradient through them from then on: an adapter would be trained wrongly, with no more than a warning."""
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
