@@ -62,9 +62,12 @@ def train(
             raise ConfigError("--resume and --overwrite: got both; give --resume to continue the run or --overwrite")
         if allow_changed and not resume:
             raise ConfigError("--allow-changed: is for a run that is resumed; give --resume too")
-        checked = _checked(config, overrides, _processes() or 1).config
-        if (problem := _lone_process()) and not quiet:
-            _say(f"warning: {problem}")
+        checked, warnings = _checked(config, overrides, _processes() or 1)
+        # That there is a run already is what --resume and --overwrite are for.
+        warnings = tuple(one for one in warnings if not one.startswith("output_dir:"))
+        if not quiet and os.environ.get("RANK", "0") == "0":
+            for warning in filter(None, (*warnings, _lone_process())):
+                _say(f"warning: {warning}")
         from rtrl_chem.training.run import train as run
 
         allowed = allow_changed or ()

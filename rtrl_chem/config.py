@@ -19,6 +19,7 @@ from typing_extensions import Self
 
 from rtrl_chem import strict_yaml
 from rtrl_chem.closed import Closed, Count, Text, check_text
+from rtrl_chem.durable import write_text
 from rtrl_chem.errors import ConfigError, problems_of
 from rtrl_chem.passthrough import (
     ON_POLICY,
@@ -117,6 +118,8 @@ def _check_directions(directions: Any) -> Any:
     return members
 
 
+# `~` is the home folder here as in a shell; data are read so too.
+Folder = Annotated[Text, AfterValidator(os.path.expanduser)]
 CorpusKey = Literal["molecules", "outputs", "pairs"]
 CORPUS_KEYS: tuple[CorpusKey, ...] = get_args(CorpusKey)
 Format = Literal["smi", "txt", "csv", "tsv", "jsonl", "parquet"]
@@ -126,7 +129,7 @@ Style = Annotated[str | dict[str, Any] | None, BeforeValidator(_check_style)]
 class ModelConfig(Closed):
     """The model to train."""
 
-    path: Text
+    path: Folder
     """Hugging Face model id, folder, or bundled:NAME."""
     revision: str | None = None
     """Branch, tag or commit of a model on the Hub."""
@@ -362,7 +365,7 @@ class Config(Closed):
     save_merged: bool = False
     """With LoRA: model/ holds the whole model with the adapter merged into it, instead of the adapter alone."""
     logging: LoggingConfig = Field(default_factory=LoggingConfig)
-    output_dir: Text
+    output_dir: Folder
     """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Everything random is derived from it."""
@@ -643,10 +646,7 @@ def _model_problems(model: Mapping[str, Any]) -> list[str]:
 
 def dump_config(config: Config, path: str | Path) -> None:
     """Write the resolved config, defaults included, in full or not at all; `load_config` reads it back to an equal."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(strict_yaml.dump(config.model_dump(mode="json")), encoding="utf-8")
-    os.replace(partial, path)
+    write_text(Path(path), strict_yaml.dump(config.model_dump(mode="json")))
 
 
 def json_schema() -> dict[str, Any]:

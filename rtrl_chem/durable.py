@@ -6,20 +6,59 @@ or not at all.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import math
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PARTIAL", "move_into_place", "read_packed", "sync_folder", "write_packed", "write_text"]
+__all__ = [
+    "PARTIAL",
+    "finite",
+    "move_into_place",
+    "read_packed",
+    "remove",
+    "remove_partials",
+    "replacing",
+    "sync",
+    "write_json",
+    "write_packed",
+    "write_text",
+]
 
 PARTIAL = ".partial"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write a file to; it takes `path`'s place when the block ends without an error.
+
+    Folders are made as needed. Two processes may do so at once: each has a path of its own, and the last file stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+        sync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """A UTF-8 file with this text."""
     _write(path, text.encode("utf8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Indented JSON."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_packed(path: Path, content: Any) -> None:
@@ -32,36 +71,62 @@ def read_packed(path: Path) -> Any:
     return json.loads(gzip.decompress(path.read_bytes()))
 
 
+def finite(value: Any) -> Any:
+    """A value as every program reads it from JSON, which knows neither NaN nor infinity: they become null.
+
+    >>> finite({"kl": float("nan"), "reward": 0.5})
+    {'kl': None, 'reward': 0.5}
+    """
+    if isinstance(value, dict):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def move_into_place(partial: Path, folder: Path) -> None:
-    """Give a complete folder its name, once all that is in it is on the disk."""
+    """Give a complete folder its name, in place of an earlier one, once all that is in it is on the disk."""
     for where, folders, files in os.walk(partial, topdown=False):
         for name in [*files, *folders]:
-            _sync(Path(where, name))
-    _sync(partial)
+            sync(Path(where, name))
+    sync(partial)
+    remove(folder)  # no folder is renamed onto one that holds something
     partial.rename(folder)
-    sync_folder(folder.parent)
+    sync(folder.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk: a rename is only as lasting as they are."""
-    _sync(folder)
+def remove_partials(folder: Path) -> None:
+    """Remove what a kill has left half-written in a folder and below it. Nobody else may be writing there."""
+    for path in list(folder.rglob(f"*{PARTIAL}")):
+        remove(path)
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + PARTIAL)
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    _sync(path.parent)
+def remove(path: Path) -> None:
+    """Take a folder away, or what stands in its place; what a link leads to stays."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Put a file on the disk, or the names in a folder: a rename is only as lasting as they are."""
     if os.name == "nt":  # folders cannot be opened there
         return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
     finally:
         os.close(handle)
+
+
+# What a file system says that has no such thing for what was opened: some mounted over a network, for folders.
+_CANNOT = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as partial:
+        partial.write_bytes(content)

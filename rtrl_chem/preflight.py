@@ -54,10 +54,10 @@ def look_up(config: Config, processes: int | None = None) -> Findings:
     if config.algorithm in ON_POLICY:
         groups = 2 if config.schedule == "joint" else 1
         batch = batch_problem(config.trainer, processes or 1, config.algorithm, groups)
-    push_problem, push_warning = _push_findings(config.trainer)
+    push_problem, push_warnings = _push_findings(config)
     problems += _reward_problems(config) + _tracker_problems(config)
     problems += [folder_problem, batch if processes else None, push_problem]
-    warnings = [warning, None if processes else batch, push_warning]
+    warnings = [warning, None if processes else batch, *push_warnings]
     return Findings(tuple(filter(None, problems)), tuple(filter(None, warnings)))
 
 
@@ -225,19 +225,30 @@ def _may_be_on_hub(given: str, path: Path) -> bool:
     return bool(HUB_ID.fullmatch(given)) and ("/" not in given or not path.parent.exists())
 
 
-def _push_findings(trainer: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """(problem, warning) about an upload that is asked for: better now than after the training."""
-    if not trainer.get("push_to_hub"):
-        return None, None
-    name = trainer.get("hub_model_id")
-    problem = warning = None
+def _push_findings(config: Config) -> tuple[str | None, list[str]]:
+    """(problem, warnings) about an upload that is asked for: better now than after the training."""
+    if not config.trainer.get("push_to_hub"):
+        return None, []
+    name = config.trainer.get("hub_model_id")
+    problem, warnings = None, []
     if name is not None and not HUB_ID.fullmatch(name):
         problem = f"trainer.hub_model_id: got {name!r}, must be org/name or name"
     from huggingface_hub import get_token
 
     if get_token() is None:
-        warning = "trainer.push_to_hub: there is no token; set HF_TOKEN or log in with `hf auth login`"
-    return problem, warning
+        warnings.append("trainer.push_to_hub: there is no token; set HF_TOKEN or log in with `hf auth login`")
+    base = config.model.path
+    if config.model.lora is not None and not config.save_merged and _lies_here(base):
+        warnings.append(
+            f"trainer.push_to_hub: the adapter is pushed without its base, which it names as {base!r}, a path of this "
+            "machine; set save_merged: true to push the whole model"
+        )
+    return problem, warnings
+
+
+def _lies_here(model: str) -> bool:
+    """Whether it is a whole model that others do not find under this name."""
+    return model.startswith(PREFIX) or (Path(model) / "config.json").is_file()
 
 
 def _output_findings(output_dir: str) -> tuple[str | None, str | None]:

@@ -7,6 +7,7 @@ This is its safe loader with the scalars of YAML 1.2's core schema (plus `10_000
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -42,23 +43,6 @@ class YamlError(ValueError):
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (PyYAML declares it so)
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.repeats: list[str] = []
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As PyYAML's, with a note on each key that is given twice."""
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                self.repeats.append(f"{key.value}: given twice, in lines {lines[key.value]} and {line}; keep one")
-            lines[key.value] = line
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
-
 
 class _Dumper(yaml.SafeDumper):
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (PyYAML declares it so)
@@ -77,23 +61,40 @@ def parse(text: str) -> tuple[Any, list[str]]:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
-        if node is not None and _size(node, {}) > MAX_VALUES:
+        if node is None:
+            return None, []
+        nodes: dict[int, tuple[yaml.Node, int]] = {}
+        if _size(node, nodes) > MAX_VALUES:
             raise YamlError(f"its aliases write out to more than {MAX_VALUES:,} values; write them without")
-        data = None if node is None else loader.construct_document(node)
+        # Before anything is made of the nodes: `<<` copies the keys of one mapping into another.
+        repeats = [line for one, _ in nodes.values() if isinstance(one, yaml.MappingNode) for line in _repeats(one)]
+        return loader.construct_document(node), repeats
     except RecursionError:  # an alias inside its own anchor has no end
         raise YamlError("nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
         raise YamlError(" ".join(str(error).split())) from None
-    return data, loader.repeats
 
 
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values a node holds when each alias is written out. Nine lines of aliases of aliases hold a billion."""
+def _size(node: yaml.Node, known: dict[int, tuple[yaml.Node, int]]) -> int:
+    """How many values a node holds when each alias is written out: nine lines of aliases of aliases hold a billion.
+    `known` gets each node that is in it, with its size."""
     if id(node) not in known:
         parts = node.value if isinstance(node, yaml.CollectionNode) else ()
         inner = (one for part in parts for one in (part if isinstance(part, tuple) else (part,)))
-        known[id(node)] = 1 + sum(_size(one, known) for one in inner)
-    return known[id(node)]
+        known[id(node)] = node, 1 + sum(_size(one, known) for one in inner)
+    return known[id(node)][1]
+
+
+def _repeats(mapping: yaml.MappingNode) -> Iterator[str]:
+    """A line for each key of a mapping that is given twice."""
+    lines: dict[tuple[str, str], int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        line, same = key.start_mark.line + 1, (key.tag, key.value)
+        if same in lines:
+            yield f"{key.value}: given twice, in lines {lines[same]} and {line}; keep one"
+        lines[same] = line
 
 
 def dump(data: Any) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +26,7 @@ from rtrl_chem.data.pool import Column
 from rtrl_chem.data.prepared import is_prepared, open_prepared
 from rtrl_chem.data.readers import Columns, Row, open_rows
 from rtrl_chem.data.stream import Stream
+from rtrl_chem.durable import replacing
 from rtrl_chem.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
@@ -302,10 +302,7 @@ def fingerprint(items: Iterable[str]) -> str:
 
 def write_rejects(rejects: Iterable[Reject], path: str | Path) -> None:
     """Write rejects as JSON lines (`file, row, text, reason`), in full or not at all."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as handle:
+    with replacing(Path(path)) as partial, open(partial, "w", encoding="utf-8") as handle:
         for r in rejects:
             record = {"file": r.file, "row": r.row, "text": r.text, "reason": r.reason}
             handle.write(json.dumps(record, ensure_ascii=False) + "\n")
-    os.replace(partial, path)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rtrl_chem.durable import write_json
 from rtrl_chem.errors import ConfigError, RtrlError
 from rtrl_chem.evaluation.bootstrap import resampled_sums
-from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, read_json, write_json
+from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, read_json
 from rtrl_chem.evaluation.metrics.score import Score, Unit
 from rtrl_chem.evaluation.metrics.workers import processes_for
 from rtrl_chem.evaluation.predictions import Row, SavedPredictions, read_saved

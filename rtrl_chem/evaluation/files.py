@@ -1,14 +1,14 @@
-"""The files of an evaluation: `predictions.jsonl`, one line per item, and JSON summaries; each whole or not there."""
+"""The files of an evaluation: `predictions.jsonl`, one line per item, and JSON summaries."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rtrl_chem.durable import write_text
 from rtrl_chem.errors import RtrlError
 from rtrl_chem.rewards.verdict import Verdict
 
@@ -18,9 +18,7 @@ __all__ = [
     "Prediction",
     "read_json",
     "read_predictions",
-    "write_json",
     "write_predictions",
-    "write_text",
 ]
 
 PREDICTIONS_FILE = "predictions.jsonl"
@@ -61,11 +59,6 @@ def read_predictions(path: Path) -> list[Prediction]:
     return found
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Indented JSON; folders are made as needed."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
-
-
 def read_json(path: Path) -> Any:
     """The content of a JSON file; RtrlError if it cannot be read."""
     try:
@@ -100,11 +93,3 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RtrlError(f"{path} cannot be read ({error}): evaluate again to write it anew") from None
-
-
-def write_text(path: Path, text: str) -> None:
-    """A file, whole or not there; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -15,6 +15,8 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from rtrl_chem.durable import write_text
+
 if TYPE_CHECKING:
     from rtrl_chem.models.codec import Answer
 
@@ -31,10 +33,7 @@ class Journal:
         self.key = key
         self._known: dict[str, dict[int, Any]] = {}
         kept = self._read()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
-        partial.write_text("".join([json.dumps({"key": key}) + "\n", *kept]), encoding="utf-8")
-        os.replace(partial, path)
+        write_text(path, "".join([json.dumps({"key": key}) + "\n", *kept]))
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
     def stage(self, name: str, sources: Iterable[str]) -> Stage:

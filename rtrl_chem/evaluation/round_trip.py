@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, Prediction, write_json, write_predictions
+from rtrl_chem.durable import write_json
+from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, Prediction, write_predictions
 from rtrl_chem.evaluation.held_out import HeldOut, Item
 from rtrl_chem.evaluation.journal import Journal
 from rtrl_chem.evaluation.measure import Metrics, likelihood_words, measure, route

@@ -41,6 +41,9 @@ def evaluate(
     """
     if model is not None and model != config.model.path and (problem := model_problem(model)):
         raise ConfigError(problem)
+    from rtrl_chem.models.processes import calm_libraries
+
+    calm_libraries()
     task = load_task(config.task)
     held_out = _held_out(config, task)
     policy = load_for_evaluation(config, model, task)

@@ -12,7 +12,6 @@ Sources are spelt as a corpus spells them, in canonical SMILES, for so they are 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from rtrl_chem import chem
 from rtrl_chem.config import Config
 from rtrl_chem.data.corpus import admit
 from rtrl_chem.data.readers import open_lines
+from rtrl_chem.durable import replacing
 from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.evaluation.run import load_for_evaluation, progress_bar
 from rtrl_chem.rewards.verdict import Verdict
@@ -205,8 +205,5 @@ def _opened(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
         yield sys.stdout
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as lines:
+    with replacing(out) as partial, open(partial, "w", encoding="utf-8") as lines:
         yield lines
-    os.replace(partial, out)

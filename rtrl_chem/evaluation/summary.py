@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rtrl_chem.durable import write_json
 from rtrl_chem.errors import RtrlError
 from rtrl_chem.evaluation.bootstrap import paired_bootstrap
 from rtrl_chem.evaluation.compare import compare_guard
@@ -17,7 +18,6 @@ from rtrl_chem.evaluation.files import (
     Prediction,
     read_json,
     read_predictions,
-    write_json,
 )
 from rtrl_chem.evaluation.measure import METRICS, Scores, Unit, route, score_items
 from rtrl_chem.evaluation.tables import table

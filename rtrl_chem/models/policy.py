@@ -135,7 +135,9 @@ def load_codec(config: ModelConfig, task: Task) -> Codec:
 
 def _codec(config: ModelConfig, task: Task, tokenizer: Any, settings: GenerationConfig) -> Codec:
     eos = settings.eos_token_id
-    return Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
+    codec = Codec(task, _style(config, tokenizer), tokenizer, [eos] if isinstance(eos, int) else eos)
+    codec.prompt(Direction.FORWARD, "C")  # a chat template that cannot be used must not cost an earlier run
+    return codec
 
 
 def save_policy(policy: Policy, folder: Path) -> None:

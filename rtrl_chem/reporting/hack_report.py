@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from rapidfuzz.distance import Levenshtein
 
-from rtrl_chem.evaluation.files import write_json, write_text
+from rtrl_chem.durable import write_json, write_text
 from rtrl_chem.evaluation.referee import Referee, read_names
 from rtrl_chem.reporting.markdown import code, plain, table
 from rtrl_chem.rewards.verdict import Verdict

@@ -21,7 +21,7 @@ GAP = 12
 COLUMNS = 2
 # Laying out a larger molecule takes long, and in a cell it could not be read.
 MOST_ATOMS, MOST_LETTERS = 80, 400
-LETTERS, LINES = 36, 8  # that fit a cell
+LETTERS, LINES = 34, 8  # that fit a cell
 GREY, BLACK = (90, 90, 90), (0, 0, 0)
 
 
@@ -54,24 +54,28 @@ def _draw_pair(image: Image.Image, pair: DrawnPair, left: int, top: int) -> None
     canvas = ImageDraw.Draw(image)
     canvas.rectangle((left, top, left + 2 * CELL[0] + GAP, top + CELL[1] + CAPTION), outline=(205, 205, 205))
     canvas.text((left + 8, top + 5), _printable(pair.caption), fill=GREY, font=_font(14))
-    middle, arrow = top + CAPTION + CELL[1] // 2, left + CELL[0]
+    _draw_side(image, pair.source, pair.source_is_structure, left + 4, top + CAPTION)
+    _draw_side(image, pair.output, pair.output_is_structure, left + CELL[0] + 2 * GAP, top + CAPTION)
+    middle, arrow = top + CAPTION + CELL[1] // 2, left + CELL[0]  # over the sides, which fill their cells
     canvas.line((arrow - 8, middle, arrow + GAP + 8, middle), fill=GREY, width=2)
     canvas.polygon([(arrow + GAP + 10, middle), (arrow + GAP, middle - 5), (arrow + GAP, middle + 5)], fill=GREY)
-    _draw_side(image, pair.source, pair.source_is_structure, left + 4, top + CAPTION)
-    _draw_side(image, pair.output, pair.output_is_structure, left + CELL[0] + GAP, top + CAPTION)
 
 
 def _draw_side(image: Image.Image, text: str, structure: bool, left: int, top: int) -> None:
-    size = (CELL[0] - 16, CELL[1] - 4)
+    size = (CELL[0] - GAP - 8, CELL[1] - 4)
     drawn = _molecule(text, *size) if structure else None
-    if drawn is not None:
-        image.paste(drawn, (left, top))
-        return
+    image.paste(drawn or _written(text, *size), (left, top))
+
+
+def _written(text: str, width: int, height: int) -> Image.Image:
+    """The text in an image of its own, so that no letters are wide enough to leave it."""
     lines = textwrap.wrap(_printable(text), LETTERS) or ["(empty)"]
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], "..."]
-    where = (left + size[0] // 2, top + size[1] // 2)
+    image = Image.new("RGB", (width, height), "white")
+    where = (width // 2, height // 2)
     ImageDraw.Draw(image).multiline_text(where, "\n".join(lines), fill=BLACK, font=_font(13), anchor="mm")
+    return image
 
 
 def _molecule(smiles: str, width: int, height: int) -> Image.Image | None:

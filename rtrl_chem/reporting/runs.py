@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rtrl_chem import strict_yaml
-from rtrl_chem.errors import RtrlError, RunFolderError
+from rtrl_chem.durable import finite
+from rtrl_chem.errors import RunFolderError
+from rtrl_chem.reporting.progress import progress_line
 from rtrl_chem.terminal import Console
 
 __all__ = ["RunRecord", "compare_runs", "list_runs", "read_run"]
@@ -26,27 +28,27 @@ HEADLINE = ("rtc", "exact_match", "referee", "leak_rate")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run as its folder tells it. `metrics` is the newest measurement: "direction metric" -> (label, value), shares
-    between 0 and 1; `gains` the difference to the one before training with its interval: (difference, low, high)."""
+    """A run as its folder tells it. `phases` is how many the config asks for, `stopped` why the guards ended it before.
+    `metrics` is the newest measurement: "direction metric" -> (label, value), shares between 0 and 1; `gains` the
+    difference to the one before training with its interval: (difference, low, high)."""
 
     path: Path
     config: dict[str, Any]
     finished: bool
+    stopped: str | None
     phases_done: int
+    phases: int
     step: int
     written: float  # seconds since the epoch
     metrics: dict[str, tuple[str, float]]
     gains: dict[str, tuple[float, float, float]]
 
     @property
-    def phases(self) -> int:
-        """How many phases the config asks for."""
-        return int(self.config["rounds"]) * len(self.config["directions"])
-
-    @property
     def status(self) -> str:
-        """finished, or how far it is."""
-        return "finished" if self.finished else f"phase {self.phases_done}/{self.phases}"
+        """finished, stopped early, or how far it is."""
+        if self.finished:
+            return "stopped early" if self.stopped else "finished"
+        return f"phase {self.phases_done}/{self.phases}"
 
     @property
     def best(self) -> tuple[str, float] | None:
@@ -63,12 +65,15 @@ class RunRecord:
             "algorithm": self.config["algorithm"],
             "seed": self.config["seed"],
             "finished": self.finished,
+            "stopped": self.stopped,
             "phases_done": self.phases_done,
             "phases": self.phases,
             "step": self.step,
             "written": self.written,
-            "metrics": {name: value for name, (_, value) in self.metrics.items()},
-            "gains": {name: dict(zip(("gain", "low", "high"), gain, strict=True)) for name, gain in self.gains.items()},
+            "metrics": finite({name: value for name, (_, value) in self.metrics.items()}),
+            "gains": {
+                name: dict(zip(("gain", "low", "high"), finite(gain), strict=True)) for name, gain in self.gains.items()
+            },
         }
 
 
@@ -86,7 +91,9 @@ def read_run(path: Path) -> RunRecord:
             path=path,
             config={key: config[key] for key in NEEDED} | config,
             finished=bool(state["finished"]),
+            stopped=state.get("stopped"),
             phases_done=int(state["phases_done"]),
+            phases=int(state.get("planned") or config["rounds"] * len(config["directions"])),
             step=_last_step(path / METRICS),
             written=max(file.stat().st_mtime for file in (path / STATE, path / METRICS) if file.is_file()),
             metrics=metrics,
@@ -99,18 +106,20 @@ def read_run(path: Path) -> RunRecord:
 
 
 def list_runs(root: Path, *, as_json: bool = False) -> None:
-    """Print every run under a folder, the newest last. RtrlError if the folder is missing."""
+    """Print every run under a folder, the newest last. RunFolderError if the folder is missing."""
     if not root.is_dir():
-        raise RtrlError(f"no folder {str(root)!r}; give the folder that holds the runs with --in")
+        raise RunFolderError(f"no folder {str(root)!r}; give the folder that holds the runs with --in")
     runs, broken = [], []
-    for config in sorted(root.rglob(CONFIG)):
-        if (config.parent / STATE).is_file():
+    console = Console(stderr=True)
+    folders = [path.parent for path in sorted(root.rglob(CONFIG)) if (path.parent / STATE).is_file()]
+    with progress_line(console) as show:
+        for number, folder in enumerate(folders):
+            show("reading runs", number, len(folders))
             try:
-                runs.append(read_run(config.parent))
+                runs.append(read_run(folder))
             except RunFolderError as error:
                 broken.append(str(error))
     runs.sort(key=lambda run: run.written)
-    console = Console(stderr=True)
     for problem in broken:
         console.print(Text(f"left out: {problem}"), soft_wrap=True)
     if as_json:
@@ -219,17 +228,20 @@ def _metrics_table(a: RunRecord, b: RunRecord) -> Table:
     table.add_column("newest measurement")
     for side in ("A", "A's gain", "B", "B's gain"):
         table.add_column(side, justify="right")
-    for name in dict.fromkeys([*a.metrics, *b.metrics]):
+    # Of two tasks a metric of one name is two metrics: their labels differ.
+    both = {(name, label): None for run in (a, b) for name, (label, _) in run.metrics.items()}
+    for name, label in both:
         direction, metric = name.split(" ", 1)
-        if metric not in HEADLINE:
-            continue
-        label = (a.metrics.get(name) or b.metrics[name])[0]
-        cells = []
-        for run in (a, b):
-            value = run.metrics.get(name)
-            cells += [f"{value[1]:.1%}" if value else "-", _points(run.gains.get(name))]
-        table.add_row(Text(f"{direction}: {label}"), *map(Text, cells))
+        if metric in HEADLINE:
+            cells = [cell for run in (a, b) for cell in _cells(run, name, label)]
+            table.add_row(Text(f"{direction}: {label}"), *map(Text, cells))
     return table
+
+
+def _cells(run: RunRecord, name: str, label: str) -> tuple[str, str]:
+    """A run's value and gain of a metric that it calls so, as text."""
+    known, value = run.metrics.get(name, ("", 0.0))
+    return (f"{value:.1%}", _points(run.gains.get(name))) if known == label else ("-", "-")
 
 
 def _points(gain: tuple[float, float, float] | None) -> str:

@@ -43,8 +43,14 @@ from pydantic.dataclasses import dataclass
 
 from rtrl_chem.errors import ConfigError, ModelError, did_you_mean, problems_of
 from rtrl_chem.tasks.base import Direction, Domain, Task, check_placeholders, fill, read_answer_text
+from rtrl_chem.time_limit import TimeIsUp, time_limit
 
 __all__ = ["STYLES", "ChatTokenizer", "PromptStyle", "get_style", "strip_reasoning"]
+
+
+# For one prompt. transformers' sandbox keeps a chat template from files and from Python's insides, not from loops.
+TEMPLATE_SECONDS = 10
+_OTHER_STYLE = "set model.prompt_style to plain, or to the format the model was trained with"
 
 
 class ChatTokenizer(Protocol):
@@ -139,11 +145,17 @@ class PromptStyle:
             raise ValueError(f"prompt style {self.name!r} renders through a chat template: pass the tokenizer")
         if getattr(tokenizer, "chat_template", None) is None:
             raise ModelError(
-                f"prompt style {self.name!r} needs a chat template, the model's tokenizer has none; "
-                "set model.prompt_style to plain, or to the format the model was trained with"
+                f"prompt style {self.name!r} needs a chat template, the model's tokenizer has none; {_OTHER_STYLE}"
             )
         turns = [{"role": "user", "content": text}]
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        try:
+            with time_limit(TEMPLATE_SECONDS):
+                return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        except TimeIsUp:
+            reason = f"it takes more than {TEMPLATE_SECONDS} seconds"
+        except Exception as error:  # a template is a program: it may raise whatever it likes
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelError(f"the chat template of the model's tokenizer cannot be used ({reason}); {_OTHER_STYLE}")
 
 
 def _tag(domain: Domain) -> str:

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from rtrl_chem.config import Config
+from rtrl_chem.durable import PARTIAL, move_into_place
 from rtrl_chem.models.policy import Policy, restore_policy, save_policy
 from rtrl_chem.models.value_head import save_heads
 
@@ -14,12 +15,11 @@ __all__ = ["drop_checkpoint", "load_checkpoint", "save_checkpoint"]
 
 def save_checkpoint(policy: Policy, folder: Path) -> None:
     """Under a temporary name first: a folder with the final name is complete."""
-    partial = folder.with_name(folder.name + ".partial")
+    partial = folder.with_name(folder.name + PARTIAL)
     shutil.rmtree(partial, ignore_errors=True)
     save_policy(policy, partial)
     save_heads(policy.value_heads, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    move_into_place(partial, folder)
 
 
 def load_checkpoint(policy: Policy, config: Config, folder: Path) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import shlex
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
 
 from rtrl_chem.config import Config, ModelConfig
-from rtrl_chem.durable import PARTIAL, move_into_place
+from rtrl_chem.durable import PARTIAL, move_into_place, remove
 from rtrl_chem.models.policy import Policy, merged_model, save_policy
 from rtrl_chem.tasks import Direction
 
@@ -24,7 +24,7 @@ def export_model(policy: Policy, config: Config, folder: Path) -> None:
     """Write the model with its tokenizer and how it is to generate, as a whole or not at all: under LoRA the adapter,
     or with `save_merged` the whole model. With a model for each direction, two of them. For the main process."""
     partial = folder.with_name(folder.name + PARTIAL)
-    shutil.rmtree(partial, ignore_errors=True)
+    remove(partial)
     save_policy(policy, partial)
     for direction, own in policy.folders(partial).items():
         (own / "README.md").unlink(missing_ok=True)  # PEFT's, with nothing filled in
@@ -33,7 +33,6 @@ def export_model(policy: Policy, config: Config, folder: Path) -> None:
                 reverse = config.reverse_model if direction is Direction.REVERSE else None
                 _merge(one, reverse or config.model, own)
             _generation_config(one).save_pretrained(own)
-    shutil.rmtree(folder, ignore_errors=True)
     move_into_place(partial, folder)
 
 
@@ -41,10 +40,11 @@ def _merge(policy: Policy, config: ModelConfig, folder: Path) -> None:
     """Put the whole model in the place of the adapter in a folder.
 
     The adapter goes into a fresh base, never into the live one: in half precision it could not be taken out again, and
-    of two adapters each would be merged into what the other left.
+    of two adapters each would be merged into what the other left. One that was trained on quantized weights goes into
+    those they were made of.
     """
-    dtype = str(policy.model.get_base_model().dtype).removeprefix("torch.")
-    merged = merged_model(config, folder, dtype)
+    dtype = config.dtype if config.quantization else str(policy.model.get_base_model().dtype).removeprefix("torch.")
+    merged = merged_model(config.model_copy(update={"quantization": None}), folder, dtype)
     for name in ADAPTER_FILES:
         (folder / name).unlink()
     merged.save_pretrained(folder)
@@ -62,10 +62,10 @@ def _generation_config(policy: Policy) -> GenerationConfig:
     return settings
 
 
-def push_model(folder: Path, config: Config) -> str:
-    """Upload RUN/model/ to the Hub as `trainer.push_to_hub` and `hub_*` say; what to tell the user about it.
+def push_model(folder: Path, config: Config, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    """Upload RUN/model/ to the Hub as `trainer.push_to_hub` and `hub_*` say; `say` gets where it went.
 
-    Training is done and must not be lost to a network: whatever goes wrong is a sentence too.
+    Training is done and must not be lost to a network: whatever goes wrong is a line for `warn`.
     """
     from huggingface_hub import HfApi
 
@@ -82,8 +82,9 @@ def push_model(folder: Path, config: Config) -> str:
     except Exception as error:  # the Hub's client raises everything from OSError to httpx's own
         reason = (str(error).strip().splitlines() or [""])[0] or type(error).__name__
         by_hand = _by_hand(name, folder, private, revision)
-        return f"warning: model/ was not pushed to the Hub ({reason}); by hand: {by_hand}"
-    return f"pushed to {repo}"
+        warn(f"model/ was not pushed to the Hub ({reason}); by hand: {by_hand}")
+    else:
+        say(f"pushed to {repo}")
 
 
 def _by_hand(name: str, folder: Path, private: bool | None, revision: str | None) -> str:

@@ -153,31 +153,39 @@ class Guard:
 
     def after_stage(self, phase: Phase) -> None:
         """Measure a round (or a warm-up) and keep it, go back, or end the run."""
-        state, last = self.run.state, phase.first_step + phase.steps
-        if any(one["stage"] == phase.stage for one in state.stages):
-            return  # judged before the run was killed
-        values = self._measure(self.validation, self.folder / phase.stage, f"after {phase.stage}, on validation items")
-        found = shared(self._judge(phase.stage, values) if processes().is_main_process else Judgement())
+        last = phase.first_step + phase.steps
+        if not self._recorded(phase.stage):  # it may have been judged before the run was killed
+            self._judge_stage(phase.stage, last)
+        [entry] = self._recorded(phase.stage)
+        if entry["kept"]:
+            self._stop_at_plateau(phase, last)
+
+    # ---- parts ------------------------------------------------------------------------------------------------------
+
+    def _recorded(self, stage: str) -> list[dict[str, Any]]:
+        return [one for one in self.run.state.stages if one["stage"] == stage]
+
+    def _judge_stage(self, stage: str, last: int) -> None:
+        """Measure a stage and decide what becomes of it; state.json has the decision once all of it is logged."""
+        values = self._measure(self.validation, self.folder / stage, f"after {stage}, on validation items")
+        found = shared(self._judge(stage, values) if processes().is_main_process else Judgement())
         for line in found.worse:
             self.run.display.say(f"guard: worse in {line}")
         back = bool(found.worse) and self.options.on_regression != "ignore"
         kept = not back and found.diverged is None
-        self._record(phase.stage, last, values, kept, [*found.worse, *filter(None, [found.diverged])])
+        self._record(stage, last, values, kept, [*found.worse, *filter(None, [found.diverged])])
         if found.diverged is not None:
-            self._end(last, f"{phase.stage}: {found.diverged}")
+            self._end(last, f"{stage}: {found.diverged}")
         elif back and self.options.on_regression == "stop":
-            self._end(last, f"{phase.stage} got worse in {'; '.join(found.worse)}")
+            self._end(last, f"{stage} got worse in {'; '.join(found.worse)}")
         elif back:
+            self._log(last, "rolled back", stage, list(found.worse))
             self._go_back()
-            self._log(last, "rolled back", phase.stage, list(found.worse))
-            self.run.display.say(f"guard: {phase.stage} is rolled back to the last good model")
+            self.run.display.say(f"guard: {stage} is rolled back to the last good model")
         else:
-            self._keep()
             if found.worse:
-                self._log(last, "regression ignored", phase.stage, list(found.worse))
-            self._stop_at_plateau(phase, last)
-
-    # ---- parts ------------------------------------------------------------------------------------------------------
+                self._log(last, "regression ignored", stage, list(found.worse))
+            self._keep()
 
     def _judge(self, stage: str, values: Values) -> Judgement:
         kept = [one for one in self.run.state.stages if one["kept"]]
@@ -238,8 +246,8 @@ class Guard:
     def _end(self, step: int, reason: str) -> None:
         """No further phase: the run ends with the last good model."""
         self.run.state.stopped = reason
-        self._go_back()
         self._log(step, "stopped", self.run.state.good or START, [reason])
+        self._go_back()
         self.run.display.say(f"guard: the run stops early with the last good model: {reason}")
 
     def _save(self) -> None:
@@ -249,8 +257,10 @@ class Guard:
         processes().wait_for_everyone()
 
     def _log(self, step: int, event: str, stage: str, reasons: list[str]) -> None:
+        """Once, though a run that is killed before the decision is saved decides again."""
+        row = {"step": step, "event": event, "stage": stage, "reasons": reasons}
         if processes().is_main_process:
-            self.run.folder.append_metrics({"step": step, "event": event, "stage": stage, "reasons": reasons})
+            self.run.folder.append_once(row)
 
 
 def by_key(summary: Summary) -> dict[str, Change]:

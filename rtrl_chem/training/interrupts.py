@@ -31,6 +31,7 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.received: int = 0
+        self._noted: tuple[signal.Signals, ...] = ()
 
     @contextmanager
     def noted(self) -> Iterator[None]:
@@ -38,16 +39,21 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {one: signal.signal(one, self._note) for one in SIGNALS}
+        before = {one: signal.getsignal(one) for one in SIGNALS}
+        if before[signal.SIGINT] is signal.SIG_IGN:
+            del before[signal.SIGINT]  # a script that is run in the background: Ctrl-C is meant for something else
+        for one in before:
+            signal.signal(one, self._note)
+        self._noted = tuple(before)
         try:
             yield
         finally:
             for one, handler in before.items():
-                signal.signal(one, handler)
+                signal.signal(one, signal.SIG_DFL if handler is None else handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.received = number
-        for one in SIGNALS:  # the next one is not ours: it ends the process even in the middle of a computation
+        for one in self._noted:  # the next one is not ours: it ends the process even in the middle of a computation
             signal.signal(one, signal.SIG_IGN if one == _WARNING else signal.SIG_DFL)
 
     def agreed(self) -> int:

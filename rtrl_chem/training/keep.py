@@ -7,6 +7,7 @@ A run goes on from one checkpoint, and its guards may have to go back to another
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,11 +68,11 @@ def best_problem(config: Config, values: Mapping[str, float]) -> str | None:
 
 def best_with(config: Config, state: State, stage: str, values: Mapping[str, float]) -> dict[str, Any] | None:
     """The best stage, now that one more with these values has `state.checkpoint`; of equals the earlier one. None where
-    no metric is named."""
+    no metric is named. A value that is no number is that of a ruined model."""
     metric = config.trainer.get("metric_for_best_model")
-    if metric is None or metric not in values:
+    value = math.nan if metric is None else values.get(metric, math.nan)
+    if metric is None or math.isnan(value):
         return state.best
-    value = values[metric]
     if state.best is not None and not _is_better(config, metric, value, state.best["value"]):
         return state.best
     return {"stage": stage, "checkpoint": state.checkpoint, "metric": metric, "value": value}

@@ -4,6 +4,7 @@ it is not, and under which licences."""
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,7 +82,8 @@ class Facts:
 
 
 def model_card(facts: Facts) -> str:
-    """The card as Markdown, with the metadata block that the Hub reads. What models and files say is escaped."""
+    """The card as Markdown, with the metadata block that the Hub reads. What models and files say is escaped, and the
+    home folder is `~`: a card is published, and need not say who has trained the model."""
     config = facts.config
     sections = {
         "": _introduction(facts),
@@ -97,7 +99,14 @@ def model_card(facts: Facts) -> str:
     lines += [f"# {plain(facts.task.name)}: a model trained by rtrl-chem {__version__}", ""]
     for title, body in sections.items():
         lines += [*([f"## {title}", ""] if title else []), *body, ""]
-    return "\n".join(lines)
+    return _without_home("\n".join(lines))
+
+
+def _without_home(card: str) -> str:
+    home = str(Path.home()).rstrip("/\\")
+    for spelt in {home, json.dumps(home)[1:-1]} - {""}:  # as in prose, as in code and YAML
+        card = re.sub(rf"(?<![\w/]){re.escape(spelt)}(?![\w.-])", "~", card)
+    return card
 
 
 # ---- metadata -------------------------------------------------------------------------------------------------------
@@ -152,7 +161,8 @@ def _licence_of_card(folder: str) -> str | None:
 def _introduction(facts: Facts) -> list[str]:
     task = facts.task
     ways = " and ".join(
-        f"{plain(task.output(way).noun)} for {plain(task.source(way).noun)} ({way})" for way in facts.config.directions
+        f"the {plain(task.output(way).noun)} from the {plain(task.source(way).noun)} ({way})"
+        for way in facts.config.directions
     )
     lines = [f"Trained to write {ways}, by round trips: an output is good if the input is found again from it."]
     if facts.prompts:

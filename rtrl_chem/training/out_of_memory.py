@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,10 +13,12 @@ from rtrl_chem.config import Config
 from rtrl_chem.errors import OutOfMemoryError
 from rtrl_chem.passthrough import BATCH_DEFAULTS
 
-__all__ = ["PIECES_OF_A_BATCH", "adopt_batch", "explained", "halved", "same_batch"]
+__all__ = ["PIECES_OF_A_BATCH", "adopt_batch", "explained", "forget", "halved", "same_batch"]
 
 BATCH, PIECES, ROLLOUT = "per_device_train_batch_size", "gradient_accumulation_steps", "steps_per_generation"
 PIECES_OF_A_BATCH = tuple(f"trainer.{name}" for name in (BATCH, PIECES, ROLLOUT))
+# How memory runs out where torch has no error of its own for it: in cuBLAS, on a CPU.
+SAID = ("CUBLAS_STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
 CURES = {
     "loading": "set model.lora, model.quantization or a smaller model.dtype, or take more GPUs (configs/accelerate)",
     "measuring": "lower evaluation.max_batch_tokens",
@@ -30,13 +34,23 @@ def explained(doing: Callable[[], str]) -> Iterator[None]:
     """Turn torch's error into ours, which names what is to be lowered for what was being done (a key of `CURES`)."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except RuntimeError as error:
+        if not (isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in SAID)):
+            raise
         raise OutOfMemoryError(doing(), CURES[doing()], _size(error)) from None
 
 
-def _size(error: torch.OutOfMemoryError) -> str:
-    """Torch's sentence about how much was asked for, without its advice."""
-    return str(error).split(". ")[0].strip().rstrip(".") or "out of memory"
+def _size(error: RuntimeError) -> str:
+    """Torch's sentence about how much was asked for, without its advice and the line of its code."""
+    text = re.sub(r"^\[enforce fail.*?\. ", "", " ".join(str(error).split()))
+    return text.split(". ")[0].strip().rstrip(".") or "out of memory"
+
+
+def forget(error: OutOfMemoryError) -> None:
+    """Let go of what did not fit: the frames of an error, and of the one it was made of, hold all that was computed."""
+    error.__traceback__ = error.__context__ = None
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 def halved(config: Config) -> Config | None:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from rich.live import Live
 from transformers import TrainerCallback
 
+from rtrl_chem.durable import finite
 from rtrl_chem.rewards.compose import RoundTripReward
 from rtrl_chem.terminal import Console
 from rtrl_chem.training.meter import Meter
@@ -42,8 +43,9 @@ class Display:
         self.total = total_steps
         self.rounds = rounds
         self._events = events
-        self._trained_seconds, self._trained_steps = 0.0, 0
+        self._trained_seconds, self._trained_steps = 0.0, 0  # in this process: what ETA goes by
         self._live: Live | None = None
+        self._begun: int | None = None  # where in the running phase this process began
         self._panel = Panel("", 0, 0, total_steps)
 
     def say(self, text: str) -> None:
@@ -60,14 +62,19 @@ class Display:
         if self._events is None:
             return
         try:
-            print(json.dumps(_finite({"event": event} | fields)), file=self._events, flush=True)
+            print(json.dumps(finite({"event": event} | fields)), file=self._events, flush=True)
         except OSError:  # whoever was reading has gone
             self._events = None
 
     def working(self, text: str) -> AbstractContextManager[Any]:
         """Show, in a terminal, that the work inside goes on."""
-        free = self.console.is_terminal and self._live is None  # rich draws one display at a time
+        free = self._can_draw and self._live is None  # rich draws one display at a time
         return self.console.status(text) if free else nullcontext()
+
+    @property
+    def _can_draw(self) -> bool:
+        """Whether lines can be drawn anew: not in a file, nor in a terminal that knows no commands (TERM=dumb)."""
+        return self.console.is_terminal and not self.console.is_dumb_terminal
 
     @contextmanager
     def phase(self, phase: Phase) -> Iterator[None]:
@@ -75,20 +82,24 @@ class Display:
         title = phase.stage if phase.round is None else f"round {phase.round_name}/{self.rounds}"
         title += f" {phase.way}" + (" from made pairs" if phase.kind is Kind.SYNTHETIC else "")
         trips = self._panel.trips
-        self._started, self._phase = time.perf_counter(), phase
+        self._started, self._phase, self._begun = time.perf_counter(), phase, None
         self._panel = Panel(title, phase.steps, phase.first_step, self.total, trips=trips)
-        if self.console.is_terminal:
-            with Live(self._panel, console=self.console, transient=True) as self._live:
-                yield
-            self._live = None
+        if self._can_draw:
+            try:
+                with Live(self._panel, console=self.console, transient=True) as self._live:
+                    yield
+            finally:
+                self._live = None
         else:
             yield
         self._trained_seconds += time.perf_counter() - self._started
-        self._trained_steps += phase.steps
+        self._trained_steps += phase.steps - (self._begun or 0)
 
     def step(self, step: int) -> None:
-        """One optimizer step of the phase is done."""
+        """One optimizer step of the phase is done; the first that a process tells of need not be the phase's."""
         panel = self._panel
+        if self._begun is None:
+            self._begun = step - 1
         panel.step, panel.eta = step, self._eta(step)
         if self._live is None and step % max(1, panel.steps // 4) == 0:
             reward = f"reward {panel.rewards[-1]:.3f}  " if panel.rewards else ""
@@ -109,20 +120,12 @@ class Display:
         self.emit("image", step=step, direction=way, path=str(png))
 
     def _eta(self, step: int) -> str:
-        done = self._trained_steps + step
+        done = self._trained_steps + step - (self._begun or 0)
         seconds = self._trained_seconds + time.perf_counter() - self._started
         left = max(0, self.total - self._phase.first_step - step)
         minutes, rest = divmod(round(seconds / max(done, 1) * left), 60)
-        return f"{minutes}:{rest:02d}"
-
-
-def _finite(value: Any) -> Any:
-    """What JSON can hold."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        hours, minutes = divmod(minutes, 60)
+        return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class StepLog(TrainerCallback):
@@ -165,8 +168,10 @@ class StepLog(TrainerCallback):
         measured = self._meter.read(state.global_step - self._logged_at, logs.get("num_tokens"))
         self._logged_at = state.global_step
         self.folder.append_metrics(where | which | numbers | measured)
+        self.display.step(state.global_step)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the trainer after every optimizer step, before it logs."""
         self.pictures.draw(self.phase.first_step + state.global_step, self.phase.way)
-        self.display.step(state.global_step)
+        if not control.should_log:  # else it is shown with what is logged of it
+            self.display.step(state.global_step)

@@ -24,7 +24,7 @@ from rtrl_chem.data.prepared import is_prepared, open_prepared
 from rtrl_chem.errors import ResumeError
 from rtrl_chem.passthrough import RUN_WIDE
 
-__all__ = ["Change", "changes", "environment", "fingerprints", "refuse"]
+__all__ = ["OF_THE_START", "Change", "changes", "environment", "fingerprints", "listed", "refuse"]
 
 # Those whose version can change what a run computes.
 PACKAGES = (
@@ -53,6 +53,8 @@ BESIDE = (
     "trainer.save_steps",
     *(f"trainer.{field}" for field in RUN_WIDE),
 )
+# What a measurement of the start model depends on.
+OF_THE_START = ("task", "model", "models", "reverse_model", "evaluation", "guards")
 # A file up to here is read whole; of a larger one so many pieces, evenly spaced.
 WHOLE, PIECES, PIECE = 2**26, 512, 2**16
 
@@ -88,8 +90,8 @@ def environment() -> dict[str, Any]:
 
 
 def fingerprints(config: Config) -> dict[str, str]:
-    """By key, what tells the contents of the files apart that a config names: data and start model. What is bundled or
-    on the Hub is told apart by its name."""
+    """By key, what tells the contents of the files apart that a config names: data, models, its task, rewards of the
+    user's own. What is bundled or on the Hub is told apart by its name."""
     sections = {"data": config.data, "evaluation": config.evaluation, "guards": config.guards}
     found = {}
     for name, section in sections.items():
@@ -98,10 +100,22 @@ def fingerprints(config: Config) -> dict[str, str]:
             paths = [given] if isinstance(given, str) else [one.path for one in given]
             for number, path in enumerate(paths):
                 found[f"{name}.{word}" + (f".{number}" if number else "")] = _of_data(path)
-    for key, model in (("model.path", config.model), ("reverse_model.path", config.reverse_model)):
+    files = {"task": config.task, "evaluation.guard": config.evaluation.guard}
+    files |= {f"rewards.{name}.file": getattr(term, "file", None) for name, term in _terms(config).items()}
+    for key, file in files.items():
+        found[key] = _of_files([Path(file).expanduser()] if file is not None else [])
+    models = {"model.path": config.model, "reverse_model.path": config.reverse_model}
+    models["rewards.referee.model.path"] = getattr(_terms(config).get("referee"), "model", None)
+    for key, model in models.items():
         if model is not None and Path(model.path).is_dir():
             found[key] = _of_files(path for path in sorted(Path(model.path).rglob("*")) if path.is_file())
     return {key: value for key, value in found.items() if value}
+
+
+def _terms(config: Config) -> Mapping[str, Any]:
+    """The terms of the reward that are on."""
+    terms: Mapping[str, Any] = config.rewards
+    return {name: terms[name] for name in config.reward_weights}
 
 
 def changes(
@@ -114,7 +128,7 @@ def changes(
     given = [one.model_dump(mode="json", exclude={"output_dir"}) for one in configs]
     found = list(_differences(given[0], given[1]))
     named = {one.key for one in found}
-    for key in contents[0].keys() & contents[1].keys() - named:
+    for key in sorted(contents[0].keys() & contents[1].keys() - named):
         if contents[0][key] != contents[1][key]:
             found.append(Change(key, "with other contents", "changed"))
     versions = [one.get("packages", {}) for one in environments]
@@ -132,17 +146,18 @@ def refuse(found: Iterable[Change], allowed: Collection[str], begun: bool) -> bo
     phase that was begun can go on from where it was."""
     found = list(found)
     if begun and (fixed := [one for one in found if one.under(FIXED)]):
-        raise ResumeError(f"--resume: the run was started with {_listed(fixed)}; restore it or start a new run")
+        raise ResumeError(f"--resume: the run was started with {listed(fixed)}; restore it or start a new run")
     if refused := [one for one in found if not one.under(allowed)]:
         keys = " ".join(f"--allow-changed {one.key}" for one in refused)
         raise ResumeError(
-            f"--resume: the run was started with {_listed(refused)}; restore it, start a new run, or go on all the "
+            f"--resume: the run was started with {listed(refused)}; restore it, start a new run, or go on all the "
             f"same with {keys}"
         )
     return all(one.under(BESIDE) for one in found)
 
 
-def _listed(found: Iterable[Change]) -> str:
+def listed(found: Iterable[Change]) -> str:
+    """Changes in a sentence."""
     return ", ".join(map(str, found))
 
 

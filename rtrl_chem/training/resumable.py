@@ -169,10 +169,13 @@ class Resumable(_Trainer):
         if self.accelerator.scaler is None and not math.isfinite(float(found)):
             raise DivergedError(
                 f"the gradient is {float(found)} at step {self.state.global_step + 1} of the phase, so training has "
-                "diverged; what was saved before is good: lower trainer.learning_rate or raise trainer.beta, and go on "
-                "with --resume --allow-changed trainer"
+                f"diverged; what was saved before is good: lower {self._rates()}, and go on with --resume "
+                "--allow-changed trainer"
             )
         return found
+
+    def _rates(self) -> str:
+        return "trainer.learning_rate" + (" or raise trainer.beta" if hasattr(self, "beta") else "")  # no word of SFT's
 
 
 class _Saving(TrainerCallback):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Collection
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-import torch
 from transformers import set_seed
 
 from rtrl_chem.config import Config
@@ -38,10 +37,11 @@ from rtrl_chem.training.guards import Guard
 from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.keep import load_best
 from rtrl_chem.training.model_card import Facts, ReadFile, model_card
-from rtrl_chem.training.out_of_memory import PIECES_OF_A_BATCH, adopt_batch, explained, halved, same_batch
+from rtrl_chem.training.out_of_memory import adopt_batch, explained, forget, halved
 from rtrl_chem.training.phase import Phase, derive_seed, plan
 from rtrl_chem.training.progress import Display
-from rtrl_chem.training.provenance import changes, environment, fingerprints, refuse
+from rtrl_chem.training.provenance import fingerprints
+from rtrl_chem.training.resume import Start, compare_items, resumed, take_folder
 from rtrl_chem.training.rounds import Run, train_rounds
 from rtrl_chem.training.run_folder import RunFolder, State
 from rtrl_chem.training.trackers import note_measurement, watched
@@ -68,12 +68,12 @@ def train(
     main = processes().is_main_process
     steps = sum(phase.steps for phase in plan(config))
     display = Display(steps, config.rounds, visible=main and not quiet, events=events if main else None)
-    interrupts = Interrupts()
-    with interrupts.noted():
+    interrupts, folder = Interrupts(), RunFolder(Path(config.output_dir).expanduser())
+    with interrupts.noted(), folder.held() if main else nullcontext():
         while True:
             try:
-                with disk_errors(Path(config.output_dir), "the run"):
-                    return _train(config, resume, overwrite, allow_changed, display, interrupts)
+                with disk_errors(folder.path, "the run"):
+                    return _train(config, folder, resume, overwrite, allow_changed, display, interrupts)
             except OutOfMemoryError as error:
                 config, resume = _smaller(config, error, display), True
 
@@ -86,15 +86,13 @@ def _smaller(config: Config, error: OutOfMemoryError, display: Display) -> Confi
         raise error
     size = smaller.trainer["per_device_train_batch_size"]
     display.warn(f"{error}. Going on with trainer.per_device_train_batch_size: {size}")
-    # The policy that did not fit is still held by the frames of the error.
-    error.__traceback__ = None
-    gc.collect()
-    torch.cuda.empty_cache()
+    forget(error)
     return smaller
 
 
 def _train(
     config: Config,
+    folder: RunFolder,
     resume: bool,
     overwrite: bool,
     allow_changed: Collection[str],
@@ -102,74 +100,41 @@ def _train(
     interrupts: Interrupts,
 ) -> None:
     main = processes().is_main_process
-    folder = RunFolder(Path(config.output_dir))
     if main:
         folder.check(resume=resume, overwrite=overwrite)
     # Data and model are read before the folder is touched: a mistake there must not cost an earlier run's results.
     task = load_task(config.task)
-    earlier, goes_on = State(contents=fingerprints(config)), True
     if resume:
         config = adopt_batch(config, folder.config())
-        earlier, goes_on = _earlier(config, folder, allow_changed)
-    phases = plan(config)
-    if earlier.finished and earlier.phases_done == len(phases):
-        display.say(f"the run in {folder.path} is finished already")
+        start = resumed(config, folder, allow_changed)
+    else:
+        start = Start(State(contents=fingerprints(config)))
+    state = start.state
+    if state.finished and (state.stopped or state.phases_done == len(plan(config))):
+        early = f", it was stopped early: {state.stopped}" if state.stopped else ""
+        display.say(f"the run in {folder.path} is finished already{early}")
         display.emit("done", run=str(folder.path), summary=None)
         return
-    earlier.finished = False
+    state.finished, state.planned = False, len(plan(config))
     data = _read_data(config, task, display)
-    checkpoint = folder.path / earlier.checkpoint if earlier.checkpoint else None
+    start = compare_items(start, data.fingerprints())
+    checkpoint = folder.path / state.checkpoint if state.checkpoint else None
     set_seed(derive_seed(config.seed, "model"))  # a fresh adapter draws its weights
     if config.evaluation.guard:
         load_guard(config.evaluation.guard)  # before hours of training, not after them
     with explained(lambda: "loading"):
         policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
     processes().wait_for_everyone()
-    run = Run(config, policy, data.items, folder, earlier, display, interrupts)
+    run = Run(config, policy, data.items, folder, state, display, interrupts)
+    if main and resume:
+        take_folder(run, start.goes_on)
+    elif main:
+        folder.create(config, state)
     if main:
-        _take_folder(run, phases, resume, goes_on)
         write_rejects(data.rejects, folder.path / "rejects.jsonl")
     processes().wait_for_everyone()
     with watched(config, folder, display):
         _measure_and_train(run, data, task)
-
-
-def _earlier(config: Config, folder: RunFolder, allow_changed: Collection[str]) -> tuple[State, bool]:
-    """How far the run in the folder has come, and whether a phase that was begun can go on; ResumeError where the run
-    cannot, with this config, on these files, under these versions."""
-    state = folder.state()
-    contents = fingerprints(config)
-    before = folder.config()
-    found = changes((before, config), (state.contents, contents), (folder.environment(), environment()))
-    if same_batch(config, before):
-        found = [one for one in found if one.key not in PIECES_OF_A_BATCH]
-    phases = plan(config)
-    begun = state.phases_done > 0 or any(Run.unfinished_in(folder, phase).step for phase in phases[:1])
-    goes_on = refuse(found, allow_changed, begun)
-    if found:
-        state.contents = contents
-        state.resumed.append({"phases_done": state.phases_done, "changed": [str(one) for one in found]})
-    return state, goes_on
-
-
-def _take_folder(run: Run, phases: list[Phase], resume: bool, goes_on: bool) -> None:
-    """Begin a run folder, or clear one of what a kill has left there, and of a phase that has to begin anew."""
-    if not resume:
-        run.folder.create(run.config, run.state)
-        return
-    done = run.state.phases_done
-    steps = sum(phase.steps for phase in phases[:done])
-    for phase in phases[:done]:
-        run.unfinished(phase).remove()
-    if done < len(phases):
-        if goes_on:
-            run.unfinished(phases[done]).clear_halves()
-        else:
-            run.unfinished(phases[done]).remove()
-        steps += run.unfinished(phases[done]).step
-    run.folder.go_on(run.config, run.state, steps)
-    if steps:
-        run.display.say(f"going on after step {steps:,} of {sum(phase.steps for phase in phases):,}")
 
 
 class _Data(NamedTuple):
@@ -181,6 +146,16 @@ class _Data(NamedTuple):
     validation: HeldOut | None
     rejects: list[Reject]
     read: list[ReadFile]
+
+    def fingerprints(self) -> dict[str, str]:
+        """What tells held-out items from others, by name."""
+        named = {"held_out": self.held_out, "validation": self.validation}
+        return {name: _fingerprint(found) for name, found in named.items() if found is not None}
+
+
+def _fingerprint(items: HeldOut) -> str:
+    rows = ([way, one.source, one.target] for way in items.directions for one in items.along(way))
+    return fingerprint(*map(json.dumps, rows))
 
 
 def _read_data(config: Config, task: Task, display: Display) -> _Data:
@@ -212,8 +187,7 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
     evaluations = folder.path / "evaluation"
     if config.evaluation.before and run.state.phases_done == 0 and "before" not in run.state.measured:
         display.say("measuring before training, which begins after that (evaluation.before: false leaves it out)")
-        _measure(run, held_out, evaluations / "before", "before training")
-        _note_measured(run, "before")
+        _measure_once(run, held_out, evaluations / "before", "before", "before training")
     guard = None
     if data.validation is not None:
         guard = Guard(run, data.validation, partial(_measure, run))
@@ -223,16 +197,15 @@ def _measure_and_train(run: Run, data: _Data, task: Task) -> None:
         if guard is not None:
             guard.after_phase(phase)
         if last and config.evaluation.every_round and phase.round is not None and not run.state.stopped:
-            _measure(run, held_out, evaluations / phase.stage, f"after round {phase.round_name}")
+            out = evaluations / phase.stage
+            _measure_once(run, held_out, out, phase.stage, f"after round {phase.round_name}")
         if last and guard is not None and not run.state.stopped:
             guard.after_stage(phase)
 
     train_rounds(run, aftermath)
     run.interrupts.check()
     load_best(run)
-    if (after := f"after {run.state.phases_done} phases") not in run.state.measured:
-        _measure(run, held_out, evaluations / "after", "after training")
-        _note_measured(run, after)
+    _measure_once(run, held_out, evaluations / "after", f"after {run.state.phases_done} phases", "after training")
     if processes().is_main_process:
         _finish(run, data, task)
 
@@ -243,7 +216,7 @@ def _finish(run: Run, data: _Data, task: Task) -> None:
     evaluations = folder.path / "evaluation"
     export_model(run.policy, config, folder.path / "model")
     summary = None
-    if config.evaluation.before:
+    if "before" in run.state.measured:  # as it was, whatever the config says by now
         summary = summarise(
             task,
             evaluations / "before",
@@ -263,13 +236,17 @@ def _finish(run: Run, data: _Data, task: Task) -> None:
     for note in _notes(run.state):
         display.say(note)
     if config.trainer.get("push_to_hub"):
-        display.say(push_model(folder.path / "model", config))
-    display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/summary.json the table")
+        push_model(folder.path / "model", config, display.say, display.warn)
+    measured = "summary.json the table" if summary is not None else "after/ what was measured"
+    display.say(f"run folder {folder.path}: model/ is the trained model, evaluation/{measured}")
     display.emit("done", run=str(folder.path), summary=None if summary is None else summary.to_json())
 
 
-def _note_measured(run: Run, what: str) -> None:
-    """A run that is killed later need not measure this again."""
+def _measure_once(run: Run, held_out: HeldOut, out: Path, what: str, when: str) -> None:
+    """Measure, and note it under the name `what`: a run that is killed later must not measure another policy there."""
+    if what in run.state.measured:
+        return
+    _measure(run, held_out, out, when)
     run.state.measured.append(what)
     if processes().is_main_process:
         run.folder.save_state(run.state)
@@ -327,17 +304,19 @@ def _measure(run: Run, held_out: HeldOut, out: Path, when: str) -> dict[str, flo
                 for part, guarded in parts.items():
                     where = (own / part).relative_to(out).as_posix()
                     values |= {f"{where}/{name}": found.value for name, found in guarded.metrics.items()}
+    run.interrupts.check()  # before the answers are forgotten
     journal.remove()
-    run.interrupts.check()
     run.display.say(f"measured {when}")
     note_measurement(run, out, values)
     return values
 
 
 def _journal_key(run: Run) -> str:
-    """What the answers of a measurement depend on: the weights are those of the newest checkpoint."""
-    settings = [run.config.evaluation_max_new_tokens, run.config.evaluation.max_batch_tokens]
-    return fingerprint(str(run.state.checkpoint), *map(str, [*settings, processes().num_processes]))
+    """What the answers of a measurement depend on: the weights are those of the newest checkpoint or of the best stage,
+    and whatever else the config says may have a part in it."""
+    weights = json.dumps([run.state.checkpoint, run.state.best])
+    config = run.config.model_dump_json(exclude={"output_dir"})
+    return fingerprint(weights, config, str(processes().num_processes))
 
 
 def _notes(state: State) -> list[str]:

@@ -9,22 +9,29 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rtrl_chem.config import Config, dump_config, load_config
-from rtrl_chem.durable import PARTIAL, write_text
+from rtrl_chem.durable import PARTIAL, finite, remove_partials, replacing, write_json, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 __all__ = ["RunFolder", "State", "Watcher", "write_completions", "write_table"]
 
-CONFIG, STATE, METRICS, ENVIRONMENT = "config.yaml", "state.json", "metrics.jsonl", "environment.json"
+CONFIG, STATE, METRICS, ENVIRONMENT, LOCK = "config.yaml", "state.json", "metrics.jsonl", "environment.json", ".lock"
 
 
 @dataclass
@@ -35,7 +42,8 @@ class State:
     `closed` counts the phases whose aftermath is done too: measuring, guards. `stages` are what the guards measured,
     `good` is the checkpoint that they go back to, `stopped` why they ended the run, `best` the stage with the best
     value so far of the metric that the config names. `measured` are the measurements that are done, `resumed` what was
-    allowed to be other than before, each time, and after how many phases.
+    allowed to be other than before, each time, and after how many phases. `items` are the fingerprints of what is held
+    out to measure on, `planned` is the number of phases in all.
     """
 
     phases_done: int = 0
@@ -50,6 +58,13 @@ class State:
     measured: list[str] = field(default_factory=list)
     resumed: list[dict[str, Any]] = field(default_factory=list)
     best: dict[str, Any] | None = None
+    items: dict[str, str] = field(default_factory=dict)
+    planned: int = 0
+
+    def measure_anew(self) -> None:
+        """Forget what was measured of the start model, and the guards' copy of it; no phase must be done."""
+        self.measured, self.stages = [], []
+        self.checkpoint = self.good = self.best = None
 
 
 class Watcher(Protocol):
@@ -67,16 +82,42 @@ class RunFolder:
         self.path = path
         self.watchers: list[Watcher] = []
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the folder while inside. It is made where it is not there, and removed again if
+        nothing has been written to it. RunFolderError if another process has it, or if it cannot be written."""
+        fresh, lock = not self.path.exists(), self.path / LOCK
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a")
+        except OSError as error:
+            raise self._unwritable(error) from None
+        with file:
+            if not _locked(file):
+                raise RunFolderError(
+                    f"output_dir {str(self.path)!r} is in use, a run is going on in it; wait for its end, or name "
+                    "another folder with --set output_dir=..."
+                )
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # of a folder that was removed, or is full
+                    lock.unlink()
+                    if fresh:
+                        self.path.rmdir()
+
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Whether a run may use the folder; nothing is changed yet.
 
         RunFolderError if it is in use and neither flag is given, or is no run's; ResumeError if there is nothing to
         resume.
         """
-        in_use = self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))
+        in_use = self.path.exists() and (not self.path.is_dir() or any(map(_is_of_use, self.path.iterdir())))
         is_run = self._has_state()
-        if resume and not (is_run and (self.path / CONFIG).is_file()):
+        if resume and not is_run:
             raise ResumeError(f"--resume: {str(self.path)!r} holds no run; leave --resume out to start one")
+        if resume and not (self.path / CONFIG).is_file():
+            raise ResumeError(f"--resume: {str(self.path)!r} holds no run that had begun; replace it with --overwrite")
         if resume:
             return
         if in_use and not is_run:
@@ -97,7 +138,7 @@ class RunFolder:
             for path in self.path.iterdir():
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name != STATE:
+                elif path.name not in (STATE, LOCK):
                     path.unlink()
             self._write_all(config, state)
             (self.path / METRICS).touch()
@@ -108,6 +149,7 @@ class RunFolder:
         """Continue a run after so many steps: what a killed one logged beyond them is forgotten, it is going to be done
         again."""
         try:
+            remove_partials(self.path)
             metrics = self.path / METRICS
             lines = metrics.read_text(encoding="utf8").splitlines() if metrics.is_file() else []
             write_text(metrics, "".join(line + "\n" for line in lines if _step_of(line) <= steps_done))
@@ -118,7 +160,7 @@ class RunFolder:
     def _write_all(self, config: Config, state: State) -> None:
         self.save_state(state)
         dump_config(config, self.path / CONFIG)
-        self.write_json(ENVIRONMENT, environment())
+        write_json(self.path / ENVIRONMENT, environment())
 
     def _has_state(self) -> bool:
         try:
@@ -146,18 +188,21 @@ class RunFolder:
 
     def save_state(self, state: State) -> None:
         """Write state.json atomically."""
-        self.write_json(STATE, asdict(state))
-
-    def write_json(self, name: str, content: Any) -> None:
-        """Write a JSON file in full or not at all."""
-        write_text(self.path / name, json.dumps(content, indent=2) + "\n")
+        write_json(self.path / STATE, asdict(state))
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """One line of metrics.jsonl."""
+        """One line of metrics.jsonl, NaN as null, on the disk before the checkpoint of its step is."""
         with open(self.path / METRICS, "a", encoding="utf8") as lines:
-            lines.write(json.dumps(row) + "\n")
+            lines.write(json.dumps(finite(row)) + "\n")
+            lines.flush()
+            os.fsync(lines.fileno())
         for watcher in self.watchers:
             watcher.row(row)
+
+    def append_once(self, row: dict[str, Any]) -> None:
+        """A line, unless it stands there: a run that was killed comes by the same place again."""
+        if json.dumps(row) not in (self.path / METRICS).read_text(encoding="utf8").splitlines():
+            self.append_metrics(row)
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl."""
@@ -179,10 +224,27 @@ def write_completions(path: Path, rows: list[tuple[int, Judged]]) -> None:
 
 def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
     """A Parquet file, whole or not there; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + PARTIAL)
-    pq.write_table(pa.table(columns), partial, compression="zstd")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        pq.write_table(pa.table(columns), partial, compression="zstd")
+
+
+def _locked(file: IO[str]) -> bool:
+    """Take the lock of a file, which ends with the process however it ends; False if another process has it. Where the
+    file system has no locks nobody is kept out."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return os.fstat(file.fileno()).st_nlink > 0  # who had it may have removed it just now
+
+
+def _is_of_use(path: Path) -> bool:
+    """Whether a file is more than a run leaves that was killed in its first moment."""
+    return path.name != LOCK and not (path.name.startswith(STATE) and path.name.endswith(PARTIAL))
 
 
 def _step_of(line: str) -> float:

@@ -248,8 +248,10 @@ def open_trackers(config: Config, folder: Path, done: int | None, warn: Callable
     TensorBoard continues its curves. To the others a resumed run is a run of its own, with the step in its name, so no
     step is there twice.
     """
-    logs = Path(os.environ.get("TENSORBOARD_LOGGING_DIR") or folder / "logs")
-    run = config.trainer.get("run_name") or folder.resolve().name
+    name = folder.resolve().name
+    elsewhere = os.environ.get("TENSORBOARD_LOGGING_DIR")
+    logs = Path(elsewhere, name) if elsewhere else folder / "logs"
+    run = config.trainer.get("run_name") or name
     run = run if done is None else f"{run}, from step {done}"
 
     def start(name: str) -> Tracker:
@@ -268,8 +270,7 @@ def note_measurement(run: Run, out: Path, values: Mapping[str, float]) -> None:
         return
     step = sum(phase.steps for phase in plan(run.config)[: run.state.phases_done])
     row = {"step": step, "measured": out.relative_to(run.folder.path / "evaluation").as_posix(), **values}
-    if not any(one.get("measured") == row["measured"] and one["step"] == step for one in run.folder.metrics()):
-        run.folder.append_metrics(row)
+    run.folder.append_once(row)
 
 
 @contextmanager

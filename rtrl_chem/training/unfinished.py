@@ -63,8 +63,8 @@ class Unfinished:
     def once(self, make: Callable[[], Any]) -> Any:
         """What `make` gives, as JSON would hold it: made once in the life of the phase, however often it is begun.
         Every process must call this; all get what the main one has made."""
-        # One looks, and one reads: on a network drive others may see a file of another node late.
-        if not shared((self.path / INPUTS).is_file()):
+        # The main process alone looks: the others could see what it has just written, or an old state of their disk.
+        if not shared((self.path / INPUTS).is_file() if processes().is_main_process else None):
             made = make()
             if processes().is_main_process:
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -84,19 +84,15 @@ class Unfinished:
     def complete(self, written: Path, step: int) -> None:
         """Make the checkpoint that lies in `written` the newest, and remove those before it."""
         final = self.path / f"checkpoint-{step:06d}"
-        shutil.rmtree(final, ignore_errors=True)
         move_into_place(written, final)
         shutil.rmtree(self.partial, ignore_errors=True)
         for old in list(self.checkpoints.values())[:-1]:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)  # half an old one is in nobody's way, the newest counts
 
     # ---- what is cleared away ---------------------------------------------------------------------------------------
 
-    def clear_halves(self) -> None:
-        """Remove what a kill left half-written, and what was kept after the newest checkpoint."""
-        shutil.rmtree(self.partial, ignore_errors=True)
-        for path in self.path.glob(f"*.gz{PARTIAL}"):
-            path.unlink()
+    def clear_parts(self) -> None:
+        """Remove what was kept after the newest checkpoint."""
         for path in self.path.glob("part-*.json.gz"):
             if int(path.name.split("-")[1]) > self.step:
                 path.unlink()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from kill_and_resume import differences
 from safetensors.torch import load_file
 
 from rtrl_chem.cli import main
@@ -161,16 +162,29 @@ def test_an_early_stop_says_why(guarded_in: WriteIn, tmp_path: Path, options: di
     assert state["finished"]
 
 
-@pytest.mark.parametrize("when", ["judging", "measured"])
+@pytest.mark.parametrize(
+    ("options", "function", "calls"),
+    [
+        pytest.param({}, "judge", 1, id="while judging"),
+        pytest.param({}, "tidy", 2, id="when it had gone back"),  # tidy is called for the start model too
+        pytest.param({"plateau_rounds": 1, "plateau_gain": 1e3, "on_regression": "ignore"}, "tidy", 3, id="plateau"),
+        pytest.param({"on_regression": "stop"}, "tidy", 2, id="when it had stopped"),
+    ],
+)
 def test_a_run_killed_by_its_guard_resumes_to_the_same_bits(
-    guarded_in: WriteIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+    guarded_in: WriteIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    function: str,
+    calls: int,
 ) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    trainer = {"trainer": {"learning_rate": 1e-2}}
-    assert main(["train", guarded_in(whole, **trainer), "--quiet"]) == 0
-    config = guarded_in(killed, **trainer)
-    function, calls = {"judging": ("judge", 1), "measured": ("tidy", 2)}[when]
-    left = iter(range(1, calls))  # tidy is called for the start model too
+    changes = {"trainer": {"learning_rate": 1e-2}, "evaluation": {"every_round": True}, "rounds": 3}
+    changes |= {"directions": ["forward"]}
+    assert main(["train", guarded_in(whole, options, **changes), "--quiet"]) == 0
+    config = guarded_in(killed, options, **changes)
+    left = iter(range(1, calls))
 
     def dies(*args: Any, **kwargs: Any) -> Any:
         if next(left, None) is None:
@@ -181,7 +195,9 @@ def test_a_run_killed_by_its_guard_resumes_to_the_same_bits(
         assert main(["train", config, "--quiet"]) == 130
     assert main(["train", config, "--resume", "--quiet"]) == 0
     assert same(weights(killed / "run"), weights(whole / "run"))
-    assert state_of(killed / "run")["stages"] == state_of(whole / "run")["stages"]
+    for key in ("stages", "stopped", "measured"):
+        assert state_of(killed / "run")[key] == state_of(whole / "run")[key]
+    assert differences(whole / "run", killed / "run") == []
 
 
 def test_nothing_of_the_final_table_decides_and_nothing_that_decides_is_trained_on(

@@ -16,6 +16,7 @@ from kill_and_resume import differences
 from rtrl_chem.cli import main
 from rtrl_chem.config import load_config
 from rtrl_chem.evaluation import round_trip
+from rtrl_chem.training.interrupts import Interrupts
 from rtrl_chem.training.resumable import Resumable, _Saving
 from rtrl_chem.training.rollouts import RoundTripRollouts
 
@@ -181,8 +182,9 @@ def test_a_signal_ends_a_run_after_its_step(
     assert differences(tmp_path / "whole" / "run", tmp_path / "killed" / "run") == []
 
 
+@pytest.mark.parametrize("at_once", [pytest.param(True, id="one process"), pytest.param(False, id="of several")])
 def test_a_signal_in_a_measurement_ends_the_run_which_goes_on_there(
-    write_pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    write_pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
 ) -> None:
     whole, killed = write_pair(steps_per_phase=2)
     assert main(["train", whole, "--quiet"]) == 0
@@ -198,6 +200,8 @@ def test_a_signal_in_a_measurement_ends_the_run_which_goes_on_there(
 
     with monkeypatch.context() as patch:
         patch.setattr(round_trip, "evaluate", evaluate)
+        if not at_once:  # several processes finish a measurement together
+            patch.setattr(Interrupts, "check_alone", lambda self: None)
         assert main(["train", killed, "--quiet"]) == 143
     assert list((tmp_path / "killed" / "run" / "evaluation" / "after").glob("answers-*")), "what was answered is kept"
     assert main(["train", killed, "--resume", "--quiet"]) == 0

@@ -81,6 +81,32 @@ def test_train_is_one_call(training: Recorder, options: list[str], expected: dic
     assert given == {"allow_changed": (), "events": None} | expected
 
 
+@pytest.mark.parametrize(
+    ("options", "rank", "warned"),
+    [
+        pytest.param([], None, True, id="alone"),
+        pytest.param([], "0", True, id="the main process"),
+        pytest.param([], "1", False, id="another process"),
+        pytest.param(["--quiet"], None, False, id="quiet"),
+    ],
+)
+def test_what_validate_warns_of_train_says_too(
+    training: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    rank: str | None,
+    warned: bool,
+) -> None:
+    (Path("runs") / "old").mkdir(parents=True)
+    monkeypatch.setattr("rtrl_chem.preflight._push_findings", lambda config: (None, ["no token"]))
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert main(["train", QUICKSTART, "--set", "output_dir=runs", "--overwrite", *options]) == 0
+    assert capsys.readouterr().err == ("warning: no token\n" if warned else "")
+    assert len(training.calls) == 1
+
+
 def test_stdout_is_for_events_alone(
     training: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

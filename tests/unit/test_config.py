@@ -456,6 +456,13 @@ def test_a_config_does_not_change(change: tuple[str, Any]) -> None:
         setattr(config_from_mapping(small()), *change)
 
 
+def test_a_tilde_is_the_home_folder(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    config = load_config(file, ["output_dir=~/runs/x", "model.path=~/models/y"])
+    assert (config.output_dir, config.model.path) == ("/home/me/runs/x", "/home/me/models/y")
+    assert load_config(file, ["model.path=org/a~b"]).model.path == "org/a~b"
+
+
 def test_models_can_be_built_in_code() -> None:
     config = Config(
         task="naming", model=ModelConfig(path="bundled:tiny"), data=DataConfig(molecules="x"), output_dir="runs/x"

@@ -163,6 +163,24 @@ def test_a_push_that_could_only_fail_is_told_before_training(
 
 
 @pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        pytest.param({}, True, id="the adapter alone"),
+        pytest.param({"save_merged": True}, False, id="merged"),
+        pytest.param({"model": {"path": "org/x", "lora": {"r": 4}}}, False, id="over a model of the Hub"),
+    ],
+)
+def test_a_push_of_an_adapter_that_nobody_else_can_load_is_told(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], warned: bool
+) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "get_token", lambda: "hf_x")
+    found = findings(**{"trainer": {"push_to_hub": True}, "model": {"path": "bundled:tiny", "lora": {"r": 4}}, **changes})
+    assert ["names as 'bundled:tiny'" in warning for warning in found.warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(
     ("report_to", "missing"),
     [
         pytest.param({}, ["tensorboard"], id="by default"),

@@ -61,6 +61,16 @@ def test_an_anchor_may_be_merged_and_its_keys_replaced() -> None:
     assert problems == []
 
 
+def test_an_anchor_that_merges_another_is_merged_before_it_is_read_itself() -> None:
+    data, problems = parse("defs:\n  base: &b {x: 1}\n  mid: &m\n    <<: *b\n    x: 2\ntop:\n  <<: *m\n")
+    assert data == {"defs": {"base": {"x": 1}, "mid": {"x": 2}}, "top": {"x": 2}}
+    assert problems == []
+
+
+def test_a_number_and_its_text_are_two_keys() -> None:
+    assert parse("{1: a, '1': b}") == ({1: "a", "1": "b"}, [])
+
+
 @pytest.mark.parametrize(
     "text",
     ["a: [1", "a: b: c", "a: 1\n--- \nb: 2", "!!python/object/apply:os.getcwd []", "&a [*a]", "[" * 5000, "\x00"],

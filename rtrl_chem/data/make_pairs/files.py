@@ -11,8 +11,8 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from rtrl_chem.data.prepare.files import replacing
 from rtrl_chem.data.workers import in_chunks
+from rtrl_chem.durable import replacing
 from rtrl_chem.errors import ConfigError
 
 __all__ = ["ENDINGS", "check_out", "write_rows", "write_tsv_gz"]

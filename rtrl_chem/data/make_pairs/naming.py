@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from rdkit import rdBase
 
 from rtrl_chem.chem.naming import Opsin
 from rtrl_chem.data.inspect.pairs import NAME_CHECKS, name_problem
 from rtrl_chem.errors import ConfigError
+from rtrl_chem.time_limit import TimeIsUp, time_limit
 
 __all__ = ["Named", "name_molecules", "read_back", "require_namers"]
 
@@ -51,38 +48,15 @@ def _name(smiles: str, seconds: float | None) -> Named:
     from openclatura import name_smiles
 
     try:
-        with _time_limit(seconds):
+        with time_limit(seconds):
             name = name_smiles(smiles)
-    except _TimeIsUp:
+    except TimeIsUp:
         return Named("", f"not named within {seconds:g} seconds")
     except Exception as error:  # whatever a structure that it does not expect makes it raise
         return Named("", f"cannot be named ({type(error).__name__})")
     if not name or any(character in name for character in _BREAKS):
         return Named("", "cannot be named")
     return Named(str(name))
-
-
-class _TimeIsUp(BaseException):
-    """Not an Exception: a namer that catches everything must not catch this."""
-
-
-@contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
-    limited = seconds is not None and hasattr(signal, "setitimer")
-    if not limited or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(signum: int, frame: Any) -> None:
-        raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds or 0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def read_back(molecules: Sequence[str], names: Sequence[str]) -> list[str]:

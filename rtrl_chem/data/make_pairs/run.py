@@ -22,9 +22,10 @@ from rtrl_chem.data.inspect.source import Source, open_source
 from rtrl_chem.data.make_pairs import captions, naming, reactions
 from rtrl_chem.data.make_pairs.files import check_out, ending_of, write_rows
 from rtrl_chem.data.make_pairs.reactions import Recipe
-from rtrl_chem.data.prepare.files import replacing, sha256_of
+from rtrl_chem.data.prepare.files import sha256_of
 from rtrl_chem.data.readers import Row
 from rtrl_chem.data.workers import in_chunks, stream_chunks
+from rtrl_chem.durable import replacing, write_text
 from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 from rtrl_chem.tasks import TASKS
 
@@ -168,8 +169,7 @@ class _Log:
             "settings": _settings(self.request),
             "versions": _versions(),
         }
-        with replacing(self.manifest) as path:
-            path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_text(self.manifest, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         return Made(self.rows_in, self.pairs, dropped, out, self.rejects, self.manifest)
 
 

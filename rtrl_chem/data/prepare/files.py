@@ -1,27 +1,11 @@
-"""Files that are there in full or not at all, whenever the process is killed."""
+"""What tells the contents of files apart."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "sha256_of"]
-
-PARTIAL = ".partial"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+__all__ = ["sha256_of"]
 
 
 def sha256_of(path: Path) -> str:

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 
 from rtrl_chem.data.prepare.clean import columns_of
 from rtrl_chem.data.prepare.dedup import Flags
-from rtrl_chem.data.prepare.files import replacing, sha256_of
+from rtrl_chem.data.prepare.files import sha256_of
 from rtrl_chem.data.prepare.settings import SPLITS
+from rtrl_chem.durable import replacing
 
 __all__ = ["DUPLICATE", "REJECTS", "CleanRows", "Shard", "count_splits", "write_rejects", "write_splits"]
 

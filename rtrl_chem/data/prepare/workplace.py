@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rtrl_chem.data.prepare.files import PARTIAL, replacing
 from rtrl_chem.data.prepare.settings import SPLITS
 from rtrl_chem.data.prepare.shards import REJECTS
 from rtrl_chem.data.prepared import FORMAT, MANIFEST
+from rtrl_chem.durable import PARTIAL, replacing
 from rtrl_chem.errors import RunFolderError
 
 __all__ = ["Workplace"]

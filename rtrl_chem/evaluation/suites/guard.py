@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from rtrl_chem.data.bundled import bundled_lines, is_bundled
 from rtrl_chem.data.readers import open_lines
+from rtrl_chem.durable import write_json, write_text
 from rtrl_chem.errors import ConfigError, CorpusError
-from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, write_json, write_text
+from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE
 from rtrl_chem.evaluation.metrics.score import Estimate, Score, Unit, estimate, mean_score
 from rtrl_chem.evaluation.round_trip import Progress, is_main_process
 from rtrl_chem.evaluation.suites.data import located

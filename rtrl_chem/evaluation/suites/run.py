@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from rtrl_chem import strict_yaml
+from rtrl_chem.durable import write_json, write_text
 from rtrl_chem.errors import ConfigError, did_you_mean
 from rtrl_chem.evaluation import round_trip
-from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, write_json, write_text
+from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE
 from rtrl_chem.evaluation.journal import Journal, fingerprint
 from rtrl_chem.evaluation.measure import route
 from rtrl_chem.evaluation.metrics.workers import processes_for

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rtrl_chem.durable import write_json
 from rtrl_chem.errors import RtrlError
-from rtrl_chem.evaluation import files
-from rtrl_chem.evaluation.files import Prediction, read_json, read_predictions, write_json, write_predictions
+from rtrl_chem.evaluation.files import Prediction, read_json, read_predictions, write_predictions
 from rtrl_chem.rewards.verdict import Verdict
 
 ROWS = [
@@ -58,7 +58,7 @@ def test_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(files.os, "replace", killed)
+    monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         write_json(tmp_path / "m.json", {"new": True})
     assert read_json(tmp_path / "m.json") == {"old": True}

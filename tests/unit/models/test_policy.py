@@ -190,6 +190,15 @@ def test_a_tokenizer_with_a_chat_template_makes_chat_the_default(
     assert policy.codec.prompt_ids("forward", ["CCO"]) == make_policy("chat").codec.prompt_ids("forward", ["CCO"])
 
 
+def test_a_chat_template_that_cannot_be_used_is_found_when_loading(
+    make_policy: Callable[..., Any], tmp_path: Path
+) -> None:
+    save_policy(make_policy("chat"), tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("{{ raise_exception('no') }}")
+    with pytest.raises(ModelError, match="chat template"):
+        load_policy(ModelConfig(path=str(tmp_path)), NAMING)
+
+
 def test_padding_is_on_the_left_and_there_is_a_padding_token(folder: Path) -> None:
     edit(folder / "tokenizer_config.json", pad_token=None, padding_side="right")
     tokenizer = load_policy(ModelConfig(path=str(folder), prompt_style="compact"), NAMING).tokenizer

@@ -34,6 +34,22 @@ def test_molecules_are_drawn_and_the_rest_is_written() -> None:
     assert red.any(), "the oxygen of ethanol"
 
 
+def test_wide_letters_stay_in_their_cell() -> None:
+    narrow, wide = (pixels(DrawnPair("CCO", text, True, False, "")) for text in ("i", "W" * 400))
+    middle = narrow.shape[1] // 2
+    assert (narrow[:, : middle - 20] == wide[:, : middle - 20]).all(), "the source"
+    assert (narrow[:, -16:] == wide[:, -16:]).all(), "the frame"
+
+
+@pytest.mark.parametrize("structure", [True, False], ids=["drawn", "written"])
+def test_the_arrow_between_them_is_whole(structure: bool) -> None:
+    text = "CCO" if structure else "C" * 400
+    image = draw_pairs([DrawnPair(text, text, structure, structure, "")])
+    middle, tip = 12 + 26 + 85, 12 + 260 + 12 + 10
+    assert all(image.getpixel((x, middle)) == (90, 90, 90) for x in range(tip - 28, tip))
+    assert image.getpixel((tip - 9, middle - 4)) == (90, 90, 90), "its head"
+
+
 @pytest.mark.parametrize(
     "text",
     [

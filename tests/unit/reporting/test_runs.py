@@ -47,6 +47,38 @@ def test_a_run_is_what_its_files_say(tmp_path: Path) -> None:
     assert (half.status, half.best, half.gains) == ("phase 1/4", None, {})
 
 
+def change_state(run: Path, **changes: Any) -> Path:
+    state = json.loads((run / "state.json").read_text())
+    (run / "state.json").write_text(json.dumps(state | changes))
+    return run
+
+
+def test_the_state_says_how_many_phases_there_are_and_that_guards_ended_it(tmp_path: Path) -> None:
+    joint = change_state(make_run(tmp_path / "a", finished=False, schedule="joint"), planned=2)
+    assert read_run(joint).status == "phase 1/2"
+    stopped = change_state(make_run(tmp_path / "b"), stopped="round-01: a plateau")
+    assert (read_run(stopped).status, read_run(stopped).to_json()["stopped"]) == ("stopped early", "round-01: a plateau")
+
+
+def test_numbers_that_are_none_are_null(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run(tmp_path / "a", rtc=float("nan"))
+    assert main(["runs", "--in", str(tmp_path), "--json"]) == 0
+    [listed] = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert listed["metrics"] == {"forward rtc": None}
+
+
+def test_metrics_of_two_tasks_stand_in_rows_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = make_run(tmp_path / "a"), make_run(tmp_path / "b", task="reaction", rtc=0.25)
+    file = b / "evaluation" / "after" / "forward" / "metrics.json"
+    file.write_text(file.read_text().replace("[exact]", "of reactions"))
+    assert main(["runs", "compare", str(a), str(b)]) == 0
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines() if "round trip" in line]
+    assert rows == [
+        "forward: round trip [exact] 50.0% +10.0 [+5.0, +15.0] - -",
+        "forward: round trip of reactions - - 25.0% +10.0 [+5.0, +15.0]",
+    ]
+
+
 def test_runs_are_listed_with_the_newest_last_and_broken_ones_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +147,7 @@ def test_a_folder_that_is_no_run_is_refused(
 @pytest.mark.parametrize(
     ("call", "status", "message"),
     [
-        pytest.param(["runs", "--in", "nowhere"], 1, "no folder 'nowhere'", id="no folder"),
+        pytest.param(["runs", "--in", "nowhere"], 2, "no folder 'nowhere'", id="no folder"),
         pytest.param(["runs", "compare", "a", "b"], 2, "'a' is no run folder", id="no run"),
         pytest.param(["runs", "compare", "a"], 2, "Missing argument", id="one run"),
     ],

@@ -1,5 +1,6 @@
 """Prompt styles: the exact prompts, what a model writes after them, and how that is read."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -187,6 +188,30 @@ def test_a_tokenizer_without_chat_template_is_the_models_fault() -> None:
     tokenizer.chat_template = None  # type: ignore[assignment]
     with pytest.raises(ModelError, match=r"'chat' needs a chat template.*set model.prompt_style to plain"):
         get_style("chat").render(NAMING, "forward", "CCO", tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        pytest.param("{{ raise_exception('No\\x1b[31m roles.\\nNone.') }}", "No.*roles. None.", id="raises"),
+        pytest.param("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError", id="looks for Python's insides"),
+        pytest.param("{% for", "TemplateSyntaxError", id="no template"),
+        pytest.param("{{ messages[3].content.x }}", "UndefinedError", id="asks for what is not there"),
+        pytest.param("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "RecursionError", id="calls itself"),
+        pytest.param("{% for i in range(9) %}" * 20 + "{% endfor %}" * 20, "more than 0.5 seconds", id="has no end"),
+    ],
+)
+def test_a_chat_template_that_cannot_be_used_is_one_line(
+    template: str, said: str, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    tokenizer.chat_template = template
+    monkeypatch.setattr("rtrl_chem.tasks.prompts.TEMPLATE_SECONDS", 0.5)
+    with pytest.raises(ModelError, match=f"chat template .* cannot be used .*{said}.*; set model.prompt_style") as error:
+        get_style("chat").render(NAMING, "forward", "CCO", tokenizer)
+    assert "\n" not in str(error.value)
 
 
 def test_a_chat_style_without_tokenizer_is_a_bug_of_the_caller() -> None:

@@ -120,6 +120,29 @@ def test_an_earlier_export_is_replaced_as_a_whole(
     assert not (tmp_path / "model.partial").exists()
 
 
+def test_what_links_lead_to_stays_and_is_not_exported(
+    make_policy: Callable[..., Any], model_folder: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").touch()
+    for name in ("model", "model.partial"):
+        (tmp_path / name).symlink_to(outside)
+    export_model(make_policy(), make_config(model_folder), tmp_path / "model")
+    assert [file.name for file in outside.iterdir()] == ["secret"]
+    assert not (tmp_path / "model").is_symlink()
+    assert not (tmp_path / "model" / "secret").exists()
+    assert (tmp_path / "model" / "model.safetensors").is_file()
+
+
+def test_an_adapter_over_quantized_weights_is_merged_into_whole_ones(model_folder: Path, tmp_path: Path) -> None:
+    config = make_config(model_folder, save_merged=True)
+    policy = loaded(config)  # not quantized: that needs bitsandbytes
+    quantized = config.model.model_copy(update={"quantization": {"load_in_4bit": True}})
+    export_model(policy, config.model_copy(update={"model": quantized}), tmp_path / "model")
+    assert "quantization_config" not in json.loads((tmp_path / "model" / "config.json").read_text())
+
+
 # ---- the Hub --------------------------------------------------------------------------------------------------------
 
 
@@ -157,7 +180,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 
 def test_the_model_is_pushed_once(hub: FakeHub, tmp_path: Path) -> None:
     trainer = {"push_to_hub": True, "hub_model_id": "org/x", "hub_private_repo": True, "hub_revision": "v1"}
-    said = push_model(tmp_path, make_config(tmp_path, trainer=trainer))
+    said: list[str] = []
+    push_model(tmp_path, make_config(tmp_path, trainer=trainer), said.append, pytest.fail)
     assert hub.calls[0] == ("create_repo", {"name": "org/x", "private": True, "exist_ok": True})
     assert hub.calls[1] == ("create_branch", {"repo": "org/x", "branch": "v1", "exist_ok": True})
     name, given = hub.calls[2]
@@ -168,12 +192,12 @@ def test_the_model_is_pushed_once(hub: FakeHub, tmp_path: Path) -> None:
         "v1",
     )
     assert len(hub.calls) == 3
-    assert "pushed to" in said
+    assert "pushed to" in said[0]
     assert not any("token" in given for _, given in hub.calls)  # the library's own: HF_TOKEN or `hf auth login`
 
 
 def test_a_repository_without_a_name_is_called_as_the_run(hub: FakeHub, tmp_path: Path) -> None:
-    push_model(tmp_path, make_config(tmp_path, trainer={"push_to_hub": True}))
+    push_model(tmp_path, make_config(tmp_path, trainer={"push_to_hub": True}), print, pytest.fail)
     assert hub.calls[0][1]["name"] == "mine"
     assert hub.calls[1][1]["repo_id"] == "me/mine"
 
@@ -189,6 +213,8 @@ def test_a_failed_push_says_how_to_do_it_by_hand(hub: FakeHub, tmp_path: Path, e
     hub.fails = error
     folder = tmp_path / "a run" / "model"
     trainer = {"push_to_hub": True, "hub_model_id": "org/x", "hub_private_repo": True}
-    said = push_model(folder, make_config(tmp_path, trainer=trainer))
-    assert said.startswith("warning: model/ was not pushed to the Hub " + reason)
+    warned: list[str] = []
+    push_model(folder, make_config(tmp_path, trainer=trainer), pytest.fail, warned.append)
+    [said] = warned
+    assert said.startswith("model/ was not pushed to the Hub " + reason)
     assert said.endswith(f"by hand: hf upload org/x '{folder}' . --private")

@@ -106,6 +106,14 @@ def test_the_best_stage(trainer: dict[str, Any], values: list[float], best: str 
         assert state.best["checkpoint"] == f"rounds/{best}"
 
 
+def test_a_value_that_is_no_number_is_never_the_best() -> None:
+    config, state = make_config(metric_for_best_model="forward/rtc"), State(checkpoint="x")
+    for stage, value in (("ruined", float("nan")), ("good", 0.1), ("ruined again", float("nan"))):
+        state.best = best_with(config, state, stage, {"forward/rtc": value})
+    assert state.best is not None
+    assert state.best["stage"] == "good"
+
+
 def test_a_metric_without_a_value_is_a_problem() -> None:
     config = make_config(metric_for_best_model="reverse/referee")
     problem = best_problem(config, {"forward/rtc": 0.1, "reverse/rtc": 0.2})

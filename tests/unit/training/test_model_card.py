@@ -94,6 +94,13 @@ def test_a_local_start_model_tells_its_own_licence(tmp_path: Path) -> None:
     assert "license" not in metadata(make_config(model={"path": str(tmp_path)}))
 
 
+def test_the_card_says_what_the_model_does() -> None:
+    assert (
+        "Trained to write the IUPAC name from the SMILES of the molecule (forward) and the SMILES of the molecule from "
+        "the IUPAC name (reverse), by round trips"
+    ) in model_card(make_facts())
+
+
 def test_the_card_says_what_the_model_was_made_of() -> None:
     config = make_config(rewards={"likelihood": 1.0, "format": 0.25}, trainer={"learning_rate": 1e-4}, seed=7)
     phases = [{"steps": 7, "samples": 56}] * 4
@@ -176,6 +183,26 @@ def test_the_card_says_how_to_repeat_it() -> None:
     card = model_card(make_facts(environment=environment))
     assert "`rtrl-chem train 'my config.yaml'`" in card
     assert "With torch 2.13." in card
+
+
+def test_the_card_does_not_say_whose_home_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/jane.doe")
+    config = make_config(
+        model={"path": "/home/jane.doe/start"},
+        data={"molecules": "/home/jane.doe/my.smi", "outputs": "/home/jane.doe2/x.txt"},
+        output_dir="~/runs/x",
+        trainer={"run_name": "/home/jane.doe"},
+    )
+    card = model_card(
+        make_facts(
+            config,
+            read=[ReadFile("/home/jane.doe/my.smi", 1, 1, 0, 0, "")],
+            held_out=["held out: 3 of 10 items of /home/jane.doe/my.smi"],
+            environment={"command": ["rtrl-chem", "train", "/home/jane.doe/a b.yaml", "--set=x=/home/jane.doe/y"]},
+        )
+    )
+    assert "jane.doe" not in card.replace("/home/jane.doe2/x.txt", "")
+    assert "| `~/my.smi` | 1 |" in card and "    output_dir: ~/runs/x\n" in card and "/home/jane.doe2/x.txt" in card
 
 
 def test_what_is_bundled_comes_with_its_licence() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from rtrl_chem.config import Config, config_from_mapping
 from rtrl_chem.errors import OutOfMemoryError
-from rtrl_chem.training.out_of_memory import CURES, adopt_batch, explained, halved, same_batch
+from rtrl_chem.training.out_of_memory import CURES, adopt_batch, explained, forget, halved, same_batch
 
 
 def make_config(**trainer: Any) -> Config:
@@ -57,6 +58,48 @@ def test_the_error_says_what_was_done_and_what_helps(doing: str) -> None:
     assert caught.value.doing == doing
     assert CURES[doing] in str(caught.value)
     assert "documentation" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        pytest.param(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
+            "allocate 8 bytes. Error code 12 (Cannot allocate memory)",
+            "(DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes)",
+            id="cpu",
+        ),
+        pytest.param(
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "(CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`)",
+            id="cublas",
+        ),
+    ],
+)
+def test_memory_that_runs_out_elsewhere_is_the_same(raised: str, said: str) -> None:
+    with pytest.raises(OutOfMemoryError) as caught, explained(lambda: "update"):
+        raise RuntimeError(raised)
+    assert said in str(caught.value)
+
+
+def test_what_did_not_fit_is_let_go_while_the_error_is_still_there() -> None:
+    class Large:
+        pass
+
+    def step() -> weakref.ref[Large]:
+        large = Large()
+        large.itself = large  # type: ignore[attr-defined]
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    held: list[weakref.ref[Large]] = []
+    try:
+        with explained(lambda: "update"):
+            step()
+    except OutOfMemoryError as error:
+        assert held[0]() is not None
+        forget(error)
+        assert held[0]() is None
 
 
 def test_other_errors_pass() -> None:

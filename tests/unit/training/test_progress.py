@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from rich.console import Console
 from rtrl_chem.tasks import Direction
 from rtrl_chem.training.panel import Panel
 from rtrl_chem.training.phase import Phase
-from rtrl_chem.training.progress import Display
+from rtrl_chem.training.progress import Display, StepLog
+from rtrl_chem.training.run_folder import RunFolder
 
 PHASE = Phase(index=1, round=0, directions=(Direction.REVERSE,), turn=0, steps=8, first_step=8, seed=0)
 
@@ -56,6 +58,48 @@ def test_elsewhere_there_is_a_line_at_each_quarter() -> None:
     assert [line.split("  ETA")[0] for line in lines] == [
         f"round 1/2 reverse: step {step}/8  reward {step / 10:.3f}" for step in (2, 4, 6, 8)
     ]
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert [line.split(":")[0] for line in screen(force_terminal=True).splitlines()] == ["round 1/2 reverse"] * 4
+
+
+def test_the_eta_of_a_resumed_phase_goes_by_the_steps_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1_000_000, 1_000))  # seconds, at the start of the phase and after each step
+    monkeypatch.setattr("rtrl_chem.training.progress.time.perf_counter", lambda: float(next(clock)))
+    display = Display(16, 2, visible=False)
+    with display.phase(PHASE):
+        display.step(7)  # 15 of 16 steps of the run
+        assert display._panel.eta == "16:40"
+        display.step(8)
+    with display.phase(PHASE):
+        display.step(1)  # the third step of this process, in 4,000 s
+        assert display._panel.eta == "2:35:33"
+
+
+def test_a_step_is_shown_with_its_own_reward(tmp_path: Path) -> None:
+    output = io.StringIO()
+    display = Display(16, 2, visible=True, console=Console(file=output, width=100))
+    folder = RunFolder(tmp_path)
+    folder.watchers.append(display)
+    log = StepLog(PHASE, folder, display, write=True)
+    with display.phase(PHASE):
+        for step in range(1, 9):
+            state, control = SimpleNamespace(global_step=step), SimpleNamespace(should_log=step % 2 == 0)
+            log.on_step_begin(None, SimpleNamespace(global_step=step - 1), control)
+            log.on_step_end(None, state, control)
+            if control.should_log:
+                log.on_log(None, state, control, {"reward": step / 10})
+    lines = [line.split("  ETA")[0] for line in output.getvalue().splitlines()]
+    assert lines == [f"round 1/2 reverse: step {step}/8  reward {step / 10:.3f}" for step in (2, 4, 6, 8)]
+
+
+def test_a_phase_that_fails_leaves_the_terminal_free() -> None:
+    display = Display(16, 2, visible=True, console=Console(file=io.StringIO(), force_terminal=True))
+    with pytest.raises(ValueError), display.phase(PHASE):
+        raise ValueError
+    assert display._live is None
 
 
 def test_quiet_is_silent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ from rtrl_chem.config import Config, config_from_mapping
 from rtrl_chem.errors import ResumeError
 from rtrl_chem.training.provenance import Change, changes, environment, fingerprints, refuse
 
+EXAMPLE = Path(__file__).parents[3] / "configs" / "tasks" / "example_task.yaml"
+
 
 def make_config(**changes: Any) -> Config:
     raw = {
@@ -57,6 +59,22 @@ def test_other_contents_versions_and_processes_are_changes(tmp_path: Path) -> No
         "data.molecules with other contents (now changed)",
         "packages.torch 1.0 (now 1.1)",
         "processes 2 (now 1)",
+    ]
+
+
+def test_a_task_and_a_reward_of_the_users_own_are_told_apart_by_their_contents(tmp_path: Path) -> None:
+    task = tmp_path / "my.yaml"
+    task.write_text(EXAMPLE.read_text())
+    (tmp_path / "shorter.py").write_text("def shorter(outputs): return [0.0] * len(outputs)\n")
+    rewards = {"likelihood": 1.0, "shorter": {"weight": 1.0, "file": str(tmp_path / "shorter.py")}}
+    config = make_config(task=str(task), rewards=rewards)
+    before = fingerprints(config)
+    assert before.keys() == {"task", "rewards.shorter.file"}
+    for path in (task, tmp_path / "shorter.py"):
+        path.write_text(path.read_text() + "# other\n")
+    assert found(config, config, contents=(before, fingerprints(config))) == [
+        "rewards.shorter.file with other contents (now changed)",
+        "task with other contents (now changed)",
     ]
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +79,84 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
 def test_a_run_killed_while_it_was_begun_can_be_replaced(used: RunFolder) -> None:
     (used.path / "config.yaml").unlink()
     used.check(resume=False, overwrite=True)
-    with pytest.raises(ResumeError, match="holds no run"):
+    with pytest.raises(ResumeError, match="holds no run that had begun; replace it with --overwrite"):
         used.check(resume=True, overwrite=False)
+
+
+def test_what_a_run_leaves_that_was_killed_in_its_first_moment_is_in_nobodys_way(tmp_path: Path) -> None:
+    for name in (".lock", "state.json.77.partial"):
+        (tmp_path / name).touch()
+    RunFolder(tmp_path).check(resume=False, overwrite=False)
+    (tmp_path / "thesis.tex.partial").touch()
+    with pytest.raises(RunFolderError, match="left alone"):
+        RunFolder(tmp_path).check(resume=False, overwrite=False)
+
+
+def in_another_process(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What a process says that wants the same folder."""
+    script = """
+        import sys
+        from pathlib import Path
+        from rtrl_chem.errors import RunFolderError
+        from rtrl_chem.training.run_folder import RunFolder
+        try:
+            with RunFolder(Path(sys.argv[1])).held():
+                print("mine")
+        except RunFolderError as error:
+            print(error)
+    """
+    call = [sys.executable, "-c", textwrap.dedent(script), str(folder)]
+    return subprocess.run(call, capture_output=True, text=True, check=True)
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
+    folder = tmp_path / "mein Lauf ü"
+    with RunFolder(folder).held():
+        said = in_another_process(folder).stdout
+        RunFolder(folder).create(make_config(folder), State())
+    assert said.startswith(f"output_dir {str(folder)!r} is in use")
+    assert len(said.splitlines()) == 1
+    assert in_another_process(folder).stdout == "mine\n"
+    assert not (folder / ".lock").exists()
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a new folder", "a folder that was there"])
+def test_a_run_that_does_not_get_to_begin_leaves_no_folder(tmp_path: Path, there: bool) -> None:
+    folder = tmp_path / "run"
+    if there:
+        folder.mkdir()
+    with pytest.raises(KeyError), RunFolder(folder).held():
+        raise KeyError
+    assert [path.name for path in tmp_path.rglob("*")] == (["run"] if there else [])
+
+
+def test_a_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match="cannot be written"), RunFolder(tmp_path / "file" / "run").held():
+        pass
+
+
+def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with RunFolder(tmp_path / "run").held():
+        pass
+
+
+def test_a_line_that_stands_there_is_not_written_again(used: RunFolder) -> None:
+    for value in (float("nan"), float("nan"), 1.0):
+        used.append_once({"step": 1, "measured": "before", "value": value})
+    assert metrics_steps(used) == [1, 1]
+
+
+def test_going_on_removes_what_was_half_written(used: RunFolder) -> None:
+    for name in ("evaluation/after/metrics.json.7.partial", "model.partial/config.json"):
+        (used.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (used.path / name).touch()
+    used.go_on(make_config(used.path), used.state(), 2)
+    assert not list(used.path.rglob("*.partial"))
 
 
 def test_nothing_cannot_be_resumed(tmp_path: Path) -> None:
@@ -94,6 +175,12 @@ def test_going_on_forgets_what_a_killed_phase_logged(used: RunFolder) -> None:
         lines.write('{"step": 4, "lo')  # cut off by the kill
     used.go_on(make_config(used.path), used.state(), 2)
     assert metrics_steps(used) == [1, 2]
+
+
+def test_every_line_of_the_log_is_json_for_any_program(used: RunFolder) -> None:
+    used.append_metrics({"step": 1, "kl": float("nan"), "grad_norm": float("inf"), "loss": 0.5})
+    [line] = (used.path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line, parse_constant=pytest.fail) == {"step": 1, "kl": None, "grad_norm": None, "loss": 0.5}
 
 
 def test_going_on_keeps_every_phase_that_is_done(used: RunFolder) -> None:

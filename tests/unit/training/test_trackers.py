@@ -134,6 +134,16 @@ def test_a_resumed_run_goes_on_where_the_last_kept_step_was(tmp_path: Path) -> N
     assert scalars(tmp_path / "logs" / "reverse", "policy/loss") == [(3, 1.0), (4, 2.0)]
 
 
+def test_runs_that_log_to_one_place_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "all"))
+    for name in ("a", "b"):
+        open_trackers(make_config(), tmp_path / "runs" / name, None, pytest.fail).finish()
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == ["a", "b"]
+    assert (tmp_path / "all" / "a" / "forward").is_dir()
+
+
 def test_tensorboard_shows_images_and_the_config(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
