@@ -213,7 +213,17 @@ def _load_model(origin: str, config: ModelConfig) -> Any:
             f"model {config.path!r} lacks weights for {len(missing)} parameters of a {type(model).__name__}, such as "
             f"{missing[0]}; give a model that was saved as a causal LM"
         )
+    if config.quantization is not None:
+        _keep_differentiable(model)
     return model
+
+
+def _keep_differentiable(model: Any) -> None:
+    """On CPUs that compute in bfloat16 bitsandbytes lays 4-bit weights out anew at their first use in evaluation mode,
+    and has no gradient through them from then on: an adapter would be trained wrongly, with no more than a warning."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _load_base(origin: Origin, config: ModelConfig) -> Any:

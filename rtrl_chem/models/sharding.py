@@ -20,8 +20,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from accelerate.utils import DistributedType
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.nn import Module, Parameter
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
 from rtrl_chem.errors import ConfigError
 from rtrl_chem.models.processes import processes
@@ -30,7 +32,8 @@ __all__ = ["Shards", "empty", "fill", "gathered", "is_sharding", "make_whole", "
 
 
 def is_sharding() -> bool:
-    """Whether accelerate was started so that it cuts models up among several processes. ConfigError for FSDP1."""
+    """Whether accelerate was started so that it cuts models up among the processes, be it a single one. ConfigError for
+    FSDP1."""
     flag = os.environ.get
     fsdp = flag("ACCELERATE_USE_FSDP", "false").lower() == "true"
     if fsdp and flag("FSDP_VERSION", "1") != "2":
@@ -38,7 +41,7 @@ def is_sharding() -> bool:
     zero3 = (
         flag("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true" and flag("ACCELERATE_DEEPSPEED_ZERO_STAGE") == "3"
     )
-    return (fsdp or zero3) and processes().num_processes > 1
+    return (fsdp or zero3) and processes().distributed_type is not DistributedType.NO
 
 
 @contextmanager
@@ -71,6 +74,7 @@ def trained_apart(model: Any) -> Iterator[Any]:
         fill(model, gathered(twin))
     finally:
         model.__dict__.pop("_gather")
+        unset_hf_deepspeed_config()  # or transformers would cut up what it loads between phases, too
 
 
 class _Gather:
@@ -102,8 +106,11 @@ class Shards:
 
         device = next(iter(weights.values())).device
         mesh = init_device_mesh(device.type, (processes().num_processes,))
+        # A single number cannot be cut up, and would stay the policy's own.
         self.parts = {
-            name: distribute_tensor(tensor.detach(), mesh, [Shard(0) if tensor.dim() else Replicate()])
+            name: distribute_tensor(tensor.detach(), mesh, [Shard(0)])
+            if tensor.dim()
+            else distribute_tensor(tensor.detach().clone(), mesh, [Replicate()])
             for name, tensor in weights.items()
         }
 
@@ -131,7 +138,7 @@ def _whole_copy(tensor: Any) -> torch.Tensor:
     return found.clone() if processes().num_processes == 1 else found  # the only part is itself the whole
 
 
-def scatter(model: Any, weights: dict[str, torch.Tensor]) -> None:
+def scatter(model: Any, weights: dict[str, Any]) -> None:
     """Give a model that a trainer may have cut up these weights, whole ones. Every process must call this."""
     if _is_cut_by_deepspeed(model):
         import deepspeed

@@ -85,7 +85,8 @@ def engines_kept(trainers: Any) -> Iterator[None]:
         for made_for, engine in _KEPT:
             if made_for == own:
                 engine.model, engine.accelerator, engine.processing_class = model, accelerator, processing_class
-                engine._dist = type(engine._dist)(accelerator)
+                if hasattr(engine, "_dist"):
+                    engine._dist = type(engine._dist)(accelerator)
                 return engine
         engine = make(model=model, accelerator=accelerator, processing_class=processing_class, **settings)
         _KEPT.append((own, engine))

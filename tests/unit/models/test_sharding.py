@@ -53,5 +53,8 @@ def test_a_model_that_is_not_cut_up_is_treated_alike() -> None:
 
 def test_parts_of_each_shape_come_together_again(mesh: DeviceMesh) -> None:
     weights = {"matrix": torch.randn(3, 2), "vector": torch.randn(5), "number": torch.tensor(2.0)}
-    found = Shards(weights).gathered()
-    assert {name: tensor.tolist() for name, tensor in found.items()} == {n: t.tolist() for n, t in weights.items()}
+    expected = {name: tensor.tolist() for name, tensor in weights.items()}
+    shards = Shards(weights)
+    for tensor in weights.values():
+        tensor.fill_(7.0)  # the policy goes on
+    assert {name: tensor.tolist() for name, tensor in shards.gathered().items()} == expected

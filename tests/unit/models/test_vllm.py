@@ -80,9 +80,9 @@ def test_the_phases_of_a_run_share_an_engine_where_model_and_settings_are_the_sa
 
 @pytest.mark.parametrize("name", ["grpo_trainer", "rloo_trainer"])
 def test_trl_has_what_is_kept(name: str) -> None:
-    """`engines_kept` stands in the place of a class of TRL's and sets four of its fields."""
+    """`engines_kept` stands in the place of a class of TRL's and sets these fields."""
     from importlib import import_module
 
     source = inspect.getsource(import_module(f"trl.trainer.{name}").VLLMGeneration.__init__)
-    for field in ("model", "accelerator", "processing_class", "_dist"):
+    for field in ("model", "accelerator", "processing_class"):
         assert f"self.{field} = " in source
