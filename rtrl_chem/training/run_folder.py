@@ -197,7 +197,7 @@ class RunFolder:
 
     def append_once(self, row: dict[str, Any]) -> None:
         """A line, unless it stands there: a run that was killed comes by the same place again."""
-        if json.dumps(row) not in (self.path / METRICS).read_text(encoding="utf8").splitlines():
+        if json.dumps(finite(row)) not in (self.path / METRICS).read_text(encoding="utf8").splitlines():
             self.append_metrics(row)
 
     def metrics(self) -> list[dict[str, Any]]:
