@@ -24,7 +24,7 @@ from rtrl_chem.errors import ConfigError, CorpusError, did_you_mean
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FORMAT", "MANIFEST", "VERSION", "PreparedCorpus", "is_prepared", "open_prepared"]
+__all__ = ["FORMAT", "MANIFEST", "VERSION", "PreparedCorpus", "is_prepared", "open_prepared", "read_manifest"]
 
 FORMAT = "rtrl-chem corpus"
 VERSION = 1
@@ -35,13 +35,13 @@ PIECE = 65_536
 
 def is_prepared(path: str | Path) -> bool:
     """Whether `path` is a folder with the manifest of a prepared corpus."""
-    return _read_manifest(Path(path).expanduser()).get("format") == FORMAT
+    return read_manifest(Path(path).expanduser()).get("format") == FORMAT
 
 
 def open_prepared(path: str | Path) -> PreparedCorpus:
     """The prepared corpus in a folder. ConfigError if it is none, CorpusError if this version cannot read it."""
     folder = Path(path).expanduser()
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     if manifest.get("format") != FORMAT:
         raise ConfigError(
             f"{str(path)!r} is a folder, but no prepared corpus, it has no {MANIFEST} of one: make one of its files by "
@@ -67,7 +67,8 @@ def _beside(shard: Mapping[str, Any]) -> str:
     return name
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest in a folder, whoever wrote it; empty where there is none, or one that is not JSON."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -121,15 +121,20 @@ class Columns:
         if field is not None:
             if field not in present:
                 raise ConfigError(f"{self.where}: no column {field!r}: {did_you_mean(field, present)}")
-            return present.index(field)
+            return self._only(present, field)
         folded = [fold(column) for column in present]
         for name in usual_names(domain):
             if name in folded:
-                return folded.index(name)
+                return self._only(present, present[folded.index(name)])
         raise ConfigError(
             f"{self.where}: no column for {domain.tag} among {list(present)}: say which one with `field`"
             " (a file without a header row must be .smi or .txt)"
         )
+
+    def _only(self, present: Sequence[str], column: str) -> int:
+        if (times := present.count(column)) > 1:
+            raise ConfigError(f"{self.where}: column {column!r} is there {times} times: rename all but one")
+        return present.index(column)
 
     def fit(self, present: Sequence[str]) -> bool:
         """Whether `choose` would find every column."""

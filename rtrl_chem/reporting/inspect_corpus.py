@@ -14,6 +14,7 @@ from rich.text import Text
 
 from rtrl_chem.data.bundled import model_path
 from rtrl_chem.data.inspect import Histogram, Inspection, Known, Options, Section, inspect, known_from, open_source
+from rtrl_chem.data.prepare.files import folder_problem
 from rtrl_chem.errors import ConfigError, ModelError
 from rtrl_chem.evaluation.suites.structures import benchmark_structures
 from rtrl_chem.reporting.inspection_page import percent, render
@@ -47,6 +48,8 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
     console = Console(stderr=True)
     if request.out is not None:
         require_report("--out")
+        if problem := folder_problem(request.out):
+            raise ConfigError(f"--out {problem}")
     if request.benchmarks is not None and not request.benchmarks.is_dir():
         raise ConfigError(f"--benchmarks {request.benchmarks}: no such folder; give the folder of local copies")
     tokenizer, limit = request.options.tokenizer, request.options.max_tokens

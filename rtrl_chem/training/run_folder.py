@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,17 +21,13 @@ import pyarrow.parquet as pq
 from rtrl_chem.config import Config, dump_config, load_config
 from rtrl_chem.durable import PARTIAL, finite, remove_partials, replacing, write_json, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
+from rtrl_chem.locks import LOCK, locked
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 __all__ = ["RunFolder", "State", "Watcher", "write_completions", "write_table"]
 
-CONFIG, STATE, METRICS, ENVIRONMENT, LOCK = "config.yaml", "state.json", "metrics.jsonl", "environment.json", ".lock"
+CONFIG, STATE, METRICS, ENVIRONMENT = "config.yaml", "state.json", "metrics.jsonl", "environment.json"
 
 
 @dataclass
@@ -93,7 +89,7 @@ class RunFolder:
         except OSError as error:
             raise self._unwritable(error) from None
         with file:
-            if not _locked(file):
+            if not locked(file):
                 raise RunFolderError(
                     f"output_dir {str(self.path)!r} is in use, a run is going on in it; wait for its end, or name "
                     "another folder with --set output_dir=..."
@@ -226,20 +222,6 @@ def write_table(path: Path, columns: dict[str, list[Any]]) -> None:
     """A Parquet file, whole or not there; folders are made as needed."""
     with replacing(path) as partial:
         pq.write_table(pa.table(columns), partial, compression="zstd")
-
-
-def _locked(file: IO[str]) -> bool:
-    """Take the lock of a file, which ends with the process however it ends; False if another process has it. Where the
-    file system has no locks nobody is kept out."""
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return os.fstat(file.fileno()).st_nlink > 0  # who had it may have removed it just now
 
 
 def _is_of_use(path: Path) -> bool:

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from rtrl_chem.data.prepare.files import folder_problem
 from rtrl_chem.data.workers import in_chunks
 from rtrl_chem.durable import replacing
 from rtrl_chem.errors import ConfigError
@@ -86,6 +87,8 @@ def ending_of(path: Path) -> str:
 def check_out(path: Path) -> None:
     """ConfigError if nothing can be written there, or something is there already."""
     ending_of(path)
+    if problem := folder_problem(path.parent):
+        raise ConfigError(f"--out {path}: {problem}")
     if path.exists():
         raise ConfigError(f"--out {path}: is there already; give another name, or delete it")
 

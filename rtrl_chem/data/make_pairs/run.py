@@ -23,6 +23,7 @@ from rtrl_chem.data.make_pairs import captions, naming, reactions
 from rtrl_chem.data.make_pairs.files import check_out, ending_of, write_rows
 from rtrl_chem.data.make_pairs.reactions import Recipe
 from rtrl_chem.data.prepare.files import sha256_of
+from rtrl_chem.data.prepared import is_prepared, open_prepared
 from rtrl_chem.data.readers import Row
 from rtrl_chem.data.workers import in_chunks, stream_chunks
 from rtrl_chem.durable import replacing, write_text
@@ -92,13 +93,15 @@ def make_pairs(request: Request, on_progress: Progress = lambda what, done, tota
     """
     makers = {"naming": _name, "captioning": _caption, "reaction": _react}
     if request.task not in makers:
-        raise ConfigError(f"--task {request.task}: pairs can be made for {did_you_mean(request.task, makers)}")
+        raise ConfigError(f"--task {request.task}: no pairs can be made for it; {did_you_mean(request.task, makers)}")
     if request.names and request.task != "captioning":
         raise ConfigError("--names: only captions take names; leave it out")
     if request.task == "naming" or request.names:
         naming.require_namers()
     check_out(request.out)
     columns = (request.column,) if request.column else ()
+    if is_prepared(request.path) and open_prepared(request.path).manifest.get("task_domain") == "reaction":
+        raise ConfigError(f"{request.path} is a corpus of reactions, which are pairs already; give one of molecules")
     return makers[request.task](request, _Log(request, open_source(request.path, None, columns), on_progress))
 
 
@@ -151,7 +154,8 @@ class _Log:
         out, dropped = self.request.out, dict(self.dropped.most_common())
         if not self.pairs:
             out.unlink()
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items()) or "it has no rows"
+            nothing = "no template fits them" if self.rows_in else "it has no rows"
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items()) or nothing
             raise CorpusError(f"{self.source.where}: no pair could be made of its {self.rows_in:,} rows ({reasons})")
         record = {
             "format": "rtrl-chem pairs",
@@ -250,9 +254,11 @@ def _caption_items(items: list[_Item], seed: int, made_by: str) -> list[_Item]:
 
 
 def _captioned(item: _Item, seed: int, made_by: str) -> _Item:
-    molecule = chem.parse(item.smiles) if not item.reason else None
-    if molecule is None:
+    if item.reason:
         return item
+    molecule = chem.parse(item.smiles)
+    if molecule is None:  # RDKit wrote it and does not read it
+        return _Item(item.row, reason="does not survive being written")
     if "*" in item.smiles:
         return _Item(item.row, reason="wildcard atom")
     text, phrasing = captions.caption(item.smiles, captions.facts_of(molecule.mol), seed, item.name)

@@ -163,7 +163,7 @@ class Cleaner:
                     written.append(side)
             except Dropped as dropped:
                 written.append(dropped)
-            except (TypeError, RuntimeError):  # of what is written: None, or a molecule beyond RDKit
+            except (TypeError, RuntimeError, ValueError):  # of what is written: None, or a molecule beyond RDKit
                 written.append(_unread(texts[len(written)], kind))
         return written
 
@@ -185,7 +185,7 @@ class Cleaner:
         return _Clean(Kept((shown,), key, self._split(smiles), draft.repaired), (smiles,))
 
     def _of_block(self, block: str) -> Chem.Mol | None:
-        mol = Chem.MolFromMolBlock(block)
+        mol = Chem.MolFromMolBlock(_of_utf8(block))
         if mol is None:
             return None
         if mol.GetNumAtoms() > MAX_LENGTH:
@@ -371,10 +371,15 @@ def _has_query(mol: Chem.Mol) -> bool:
     return any(atom.HasQuery() for atom in mol.GetAtoms()) or any(bond.HasQuery() for bond in mol.GetBonds())
 
 
+def _of_utf8(block: str) -> str:
+    """The block with a ? for each byte that is not UTF-8: such stand in names and comments, and RDKit takes none."""
+    return block if block.isascii() else block.encode("utf-8", "replace").decode("utf-8")
+
+
 def _reaction_smiles(block: str) -> str:
     """An RXN block as `reactants>reagents>product`; Dropped where RDKit does not read it."""
     try:
-        reaction = rdChemReactions.ReactionFromRxnBlock(block)
+        reaction = rdChemReactions.ReactionFromRxnBlock(_of_utf8(block))
     except (ValueError, RuntimeError):
         reaction = None
     if reaction is None:

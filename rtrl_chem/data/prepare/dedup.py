@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rtrl_chem.errors import SavingError
+
 __all__ = ["Flags", "first_rows"]
 
 # DuckDB's own memory; what does not fit goes to files in the work folder.
@@ -37,9 +39,15 @@ def first_rows(work: Path, chunks: Sequence[Path], rows: int) -> Flags:
     with duckdb.connect(config=settings) as connection:
         connection.register("keys", pa.RecordBatchReader.from_batches(_KEYS, _keys(chunks)))
         target = str(found).replace("'", "''")
-        connection.execute(
-            f"COPY (SELECT min(seq) AS seq FROM keys GROUP BY key_high, key_low) TO '{target}' (FORMAT parquet)"
-        )
+        try:
+            connection.execute(
+                f"COPY (SELECT min(seq) AS seq FROM keys GROUP BY key_high, key_low) TO '{target}' (FORMAT parquet)"
+            )
+        except duckdb.Error as error:  # of a full disk it says so in words of its own
+            said = " ".join(str(error).split())[:200]
+            raise SavingError(
+                f"duplicates cannot be looked for in {work} ({said}): make room, give the same call again; it goes on"
+            ) from None
     flags: Flags = np.lib.format.open_memmap(work / "first.npy", "w+", np.bool_, (rows,))
     for batch in pq.ParquetFile(found).iter_batches():
         flags[batch.column(0).to_numpy()] = True

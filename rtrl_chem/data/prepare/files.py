@@ -1,11 +1,12 @@
-"""What tells the contents of files apart."""
+"""What tells the contents of files apart, and where files can be written."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
-__all__ = ["sha256_of"]
+__all__ = ["folder_problem", "sha256_of"]
 
 
 def sha256_of(path: Path) -> str:
@@ -15,3 +16,12 @@ def sha256_of(path: Path) -> str:
         while block := handle.read(2**20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def folder_problem(folder: Path) -> str:
+    """Why no file can be written to a folder, which is made if it is not there; "" if one can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"{folder} is no folder and cannot be made one ({error.strerror}); name another"
+    return "" if os.access(folder, os.W_OK) else f"{folder} cannot be written; name another"

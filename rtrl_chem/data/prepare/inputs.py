@@ -43,6 +43,8 @@ KINDS: dict[str, Kind] = {"sdf": "mol block", "rxn": "RXN block", "rdf": "RXN bl
 CHUNK_ROWS = 20_000
 CHUNK_CHARACTERS = 4_000_000
 TEXT_LIMIT = 500
+REJECTS = "rejects.parquet"
+LEFT_OUT = "what another prepare left out"
 PEEKED_ROWS = 100
 
 MOLECULE = Domain(name="molecule", kind="molecule", tag="SMILES")
@@ -168,6 +170,8 @@ def _expand(given: str, settings: Settings, out: Path) -> Iterator[Source | Skip
         yield Source(given, bundled_path(given), "tsv")
     elif path.is_dir():
         yield from _folder(path, settings, out)
+    elif path.exists() and not path.is_file():
+        raise ConfigError(f"{given} is a pipe or a device, which cannot be read twice: save it to a file first")
     elif path.exists():
         yield Source(given, path, _format(path, settings))
     elif glob.has_magic(given):
@@ -186,27 +190,34 @@ def _matches(pattern: str, settings: Settings, out: Path) -> Iterator[Source | S
         raise ConfigError(f"{pattern}: matches no file")
     for match in matches:
         path = Path(match)
-        if not path.is_dir():
+        if _lies_in(path, out):
+            continue
+        if path.name == REJECTS:
+            yield Skipped(match, LEFT_OUT)
+        elif path.is_file():
             yield Source(match, path, _format(path, settings))
         elif bare_suffix(path) in ENDINGS:
             yield Skipped(match, "a folder, in spite of its name")
 
 
 def _folder(folder: Path, settings: Settings, out: Path) -> Iterator[Source | Skipped]:
-    beyond = out.resolve()
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
-        if beyond in (path.resolve(), *path.resolve().parents) or any(part.startswith(".") for part in inside.parts):
+        if _lies_in(path, out) or any(part.startswith(".") for part in inside.parts):
             continue
         if path.is_dir():
             if bare_suffix(path) in ENDINGS:
                 yield Skipped(str(path), "a folder, in spite of its name; the files in it count as such")
-        elif path.name == "rejects.parquet":
-            yield Skipped(str(path), "what another prepare left out")
+        elif path.name == REJECTS:
+            yield Skipped(str(path), LEFT_OUT)
         elif bare_suffix(path) in ENDINGS or settings.format is not None:
             yield Source(str(path), path, _format(path, settings), in_folder=True)
         else:
             yield Skipped(str(path), "no known ending")
+
+
+def _lies_in(path: Path, out: Path) -> bool:
+    return out.resolve() in (path.resolve(), *path.resolve().parents)
 
 
 def _format(path: Path, settings: Settings) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -27,7 +29,7 @@ from rtrl_chem.data.prepare.shards import DUPLICATE, CleanRows, count_splits, wr
 from rtrl_chem.data.prepare.summary import remarks, summary_table
 from rtrl_chem.data.prepare.workplace import Workplace
 from rtrl_chem.data.prepared import FORMAT, VERSION
-from rtrl_chem.errors import ConfigError, CorpusError
+from rtrl_chem.errors import ConfigError, CorpusError, SavingError
 
 __all__ = ["BenchmarkSource", "Request", "prepare"]
 
@@ -55,7 +57,8 @@ def prepare(request: Request, engine: Engine, benchmarks: BenchmarkSource) -> di
 
     Raises ConfigError for a wrong call, RunFolderError where the folder holds something else, and CorpusError where a
     file was damaged (after the corpus has been made of what could be read), where no row could be used, or where a
-    worker or a Hub data set failed (the work that is done is kept).
+    worker or a Hub data set failed, and SavingError where the disk is full or cannot be written (the work that is done
+    is kept).
     """
     begun = time.perf_counter()
     display = Display(request.quiet)
@@ -64,10 +67,11 @@ def prepare(request: Request, engine: Engine, benchmarks: BenchmarkSource) -> di
     place = Workplace(request.out)
     asked = _asked(request.settings, inputs, tokenizer, display)
     resumed = 0
-    if not place.enter(asked, request.overwrite):
-        resumed = _work(request.settings, inputs, tokenizer, asked, place, engine, benchmarks, display)
-    else:
-        display.say(f"{request.out}: prepared already, nothing to do")
+    with _disk_errors(request.out), place.held():
+        if not place.enter(asked, request.overwrite):
+            resumed = _work(request.settings, inputs, tokenizer, asked, place, engine, benchmarks, display)
+        else:
+            display.say(f"{request.out}: prepared already, nothing to do")
     manifest = place.manifest
     assert manifest is not None
     display.console.print(summary_table(manifest, request.out, time.perf_counter() - begun, resumed))
@@ -75,6 +79,19 @@ def prepare(request: Request, engine: Engine, benchmarks: BenchmarkSource) -> di
         display.say(line)
     _raise_problems(manifest, request.out)
     return manifest
+
+
+@contextmanager
+def _disk_errors(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        said = f"{os.strerror(error.errno)}{f', {error.filename}' if error.filename else ''}"
+        raise SavingError(
+            f"{out} cannot be written ({said}): make room or mend the folder, then give the same call again; it goes on"
+        ) from error
 
 
 def _work(

@@ -9,7 +9,6 @@ split: {method: scaffold, shares: {train: 0.9, validation: 0.1}}
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,8 +24,14 @@ __all__ = ["SPLITS", "Filter", "Repair", "Settings", "Split", "Standardize", "lo
 SPLITS = ("train", "validation", "test")
 
 
+def _symbols() -> set[str]:
+    from rdkit.Chem import GetPeriodicTable
+
+    return {GetPeriodicTable().GetElementSymbol(number) for number in range(1, 119)}
+
+
 def _check_element(symbol: str) -> str:
-    if not re.fullmatch(r"[A-Z][a-z]?", symbol):
+    if symbol not in _symbols():
         raise ValueError(f"got {symbol!r}, must be an element's symbol such as C or Cl")
     return symbol
 
@@ -86,6 +91,10 @@ class Filter(Closed):
     def _check(self) -> Self:
         if (self.max_tokens is None) != (self.tokenizer is None):
             raise ValueError("max_tokens and tokenizer need each other; give both or neither")
+        for what in ("heavy_atoms", "weight"):
+            least, most = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"min_{what}: got {least:g}, must not be above max_{what}, {most:g}")
         if self.elements == ():
             raise ValueError("elements: is empty; give at least one or leave it out")
         return self

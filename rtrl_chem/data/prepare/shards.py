@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 from rtrl_chem.data.prepare.clean import columns_of
 from rtrl_chem.data.prepare.dedup import Flags
 from rtrl_chem.data.prepare.files import sha256_of
+from rtrl_chem.data.prepare.inputs import REJECTS
 from rtrl_chem.data.prepare.settings import SPLITS
 from rtrl_chem.durable import replacing
 
-__all__ = ["DUPLICATE", "REJECTS", "CleanRows", "Shard", "count_splits", "write_rejects", "write_splits"]
+__all__ = ["DUPLICATE", "CleanRows", "Shard", "count_splits", "write_rejects", "write_splits"]
 
 DUPLICATE = "duplicate"
-REJECTS = "rejects.parquet"
 ROW_GROUP = 100_000
 
 _REJECTS = pa.schema({"source_file": pa.string(), "source_row": pa.int64(), "text": pa.string(), "reason": pa.string()})

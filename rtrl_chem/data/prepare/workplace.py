@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from rtrl_chem.data.prepare.inputs import REJECTS
 from rtrl_chem.data.prepare.settings import SPLITS
-from rtrl_chem.data.prepare.shards import REJECTS
-from rtrl_chem.data.prepared import FORMAT, MANIFEST
+from rtrl_chem.data.prepared import FORMAT, MANIFEST, read_manifest
 from rtrl_chem.durable import PARTIAL, replacing
 from rtrl_chem.errors import RunFolderError
+from rtrl_chem.locks import LOCK, locked
 
 __all__ = ["Workplace"]
 
@@ -34,9 +36,29 @@ class Workplace:
     @property
     def manifest(self) -> dict[str, Any] | None:
         """The manifest of a finished corpus."""
-        path = self.out / MANIFEST
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        return content if isinstance(content, dict) and content.get("format") == FORMAT else None
+        content = read_manifest(self.out)
+        return content if content.get("format") == FORMAT else None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the folder while inside. RunFolderError if another one is at work there, or if it
+        is no folder."""
+        if self.out.exists() and not self.out.is_dir():
+            raise self._foreign()
+        fresh, lock = not self.out.exists(), self.out / LOCK
+        self.out.mkdir(parents=True, exist_ok=True)
+        with lock.open("a") as file:
+            if not locked(file):
+                raise RunFolderError(
+                    f"{self.out}: another rtrl-chem prepare is at work there; wait for its end, or give another --out"
+                )
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # of a folder that was removed, or is full
+                    lock.unlink()
+                    if fresh:
+                        self.out.rmdir()
 
     def enter(self, request: dict[str, Any], overwrite: bool) -> bool:
         """Make the folder ready for `request`; whether it holds that corpus already, finished.
@@ -52,16 +74,20 @@ class Workplace:
         known = self.work / REQUEST
         if known.is_file():
             begun = json.loads(known.read_text(encoding="utf-8"))
-            self._require_same(request, begun, "holds the unfinished corpus")
-        elif self.out.exists() and not self.work.is_dir() and not (self.out.is_dir() and _is_empty(self.out)):
-            raise RunFolderError(
-                f"{self.out} is there and is no prepared corpus: give a new or an empty folder as --out"
-            )
+            if self.chunks():
+                self._require_same(request, begun, "holds the unfinished corpus")
+            elif begun != request:  # nothing was done yet, perhaps because that call was wrong
+                shutil.rmtree(self.work)
+        elif self.out.exists() and not self.work.is_dir() and not _is_empty(self.out):
+            raise self._foreign()
         self.work.mkdir(parents=True, exist_ok=True)
         for partial in (*self.out.glob(f"*{PARTIAL}"), *self.work.glob(f"*{PARTIAL}")):
             partial.unlink()
         self.write(known, json.dumps(request, indent=2))
         return False
+
+    def _foreign(self) -> RunFolderError:
+        return RunFolderError(f"{self.out} is there and is no prepared corpus: give a new or an empty folder as --out")
 
     def _require_same(self, request: dict[str, Any], known: dict[str, Any], what: str) -> None:
         if difference := next(_differences(known, request), None):
@@ -106,7 +132,7 @@ class Workplace:
 
 
 def _is_empty(folder: Path) -> bool:
-    return next(folder.iterdir(), None) is None
+    return all(path.name == LOCK for path in folder.iterdir())
 
 
 def _differences(known: Any, asked: Any, where: str = "") -> Iterator[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -392,3 +393,14 @@ def test_misspelt_file_in_an_existing_folder_is_not_sought_on_the_hub(
     for path in ("data/mols", "elsewhere/mols.smi"):
         with pytest.raises(ConfigError, match="no file"):
             rows(path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_a_column_that_is_there_twice_is_a_config_error(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"x.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.table([pa.array(["C"]), pa.array(["N"])], names=["smiles", "smiles"]), file)
+    else:
+        file.write_text({"csv": "smiles,smiles\nC,N\n", "tsv": "smiles\tsmiles\nC\tN\n"}[ending])
+    with pytest.raises(ConfigError, match="column 'smiles' is there 2 times: rename all but one"):
+        list(open_rows(file, Columns((MOLECULE,), (None,), file.name))[1])

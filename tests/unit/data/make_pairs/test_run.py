@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rtrl_chem import chem
 from rtrl_chem.data.inspect import Options, inspect, open_source
 from rtrl_chem.data.make_pairs import naming
 from rtrl_chem.data.make_pairs.naming import Named
@@ -162,3 +163,28 @@ def test_an_interrupted_run_leaves_no_half_file(molecules: Path, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         make_pairs(request("captioning", molecules))
     assert [path.name for path in molecules.parent.iterdir()] == ["mine.smi"]
+
+
+def test_a_corpus_of_reactions_is_refused(tmp_path: Path) -> None:
+    manifest = {"format": "rtrl-chem corpus", "version": 1, "task_domain": "reaction", "splits": {}}
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ConfigError, match="is a corpus of reactions"):
+        make_pairs(request("captioning", tmp_path / "corpus"))
+
+
+def test_no_reaction_among_good_rows_is_said_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "one.smi").write_text("CCCC\n")
+    with pytest.raises(CorpusError, match=r"of its 1 rows \(no template fits them\)"):
+        make_pairs(request("reaction", tmp_path / "one.smi"))
+
+
+def test_a_molecule_that_is_not_read_back_is_set_aside(molecules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parse = chem.parse
+    monkeypatch.setattr("rtrl_chem.data.make_pairs.run.chem.parse", lambda s: None if s == "CCC" else parse(s))
+    assert make_pairs(request("captioning", molecules)).dropped["does not survive being written"] == 1
+
+
+def test_an_output_below_a_file_is_a_config_error(molecules: Path) -> None:
+    with pytest.raises(ConfigError, match="is no folder and cannot be made one"):
+        make_pairs(Request("captioning", str(molecules), molecules / "pairs.jsonl"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import random
 import shutil
 from collections import Counter
@@ -15,12 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rdkit import Chem
 
 from rtrl_chem.chem import canonical
 from rtrl_chem.data.prepare.decontaminate import Benchmark
 from rtrl_chem.data.prepare.engine import HereEngine
 from rtrl_chem.data.prepare.workplace import Workplace
-from rtrl_chem.errors import ConfigError, CorpusError, RunFolderError
+from rtrl_chem.errors import ConfigError, CorpusError, RunFolderError, SavingError
 
 Make = Callable[..., Any]
 
@@ -365,3 +368,74 @@ def test_row_groups_are_of_one_size(make: Make, tmp_path: Path, monkeypatch: pyt
 def test_a_work_folder_knows_another_format(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": "something else"}')
     assert Workplace(tmp_path).manifest is None
+
+
+def test_one_byte_that_is_not_utf8_in_an_sdf_harms_nothing(make: Make, tmp_path: Path) -> None:
+    block = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO")).encode()
+    (tmp_path / "x.sdf").write_bytes(b"caf\xe9" + block + b"$$$$\n" + block.replace(b" O ", b" N ") + b"$$$$\n")
+    assert make(tmp_path / "x.sdf").smiles == ["CCO", "CCN"]
+
+
+def test_a_pipe_is_refused_before_it_is_emptied(make: Make, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.smi")
+    with pytest.raises(ConfigError, match="cannot be read twice: save it to a file first"):
+        make(tmp_path / "x.smi")
+
+
+def test_a_glob_leaves_out_what_prepare_wrote(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("smiles\nCCO\nxx\n")
+    made = make(tmp_path / "x.csv", out=tmp_path / "x.parquet.d")
+    (tmp_path / "rejects.parquet").write_bytes((made.out / "rejects.parquet").read_bytes())
+    for _ in range(2):  # the second call finds what the first one wrote
+        again = make(f"{tmp_path}/**/*.parquet", out=tmp_path / "out")
+        assert again.smiles == ["CCO"]
+    assert {one["reason"] for one in again.manifest["skipped"]} == {"what another prepare left out"}
+
+
+def test_a_call_that_was_wrong_does_not_stand_in_the_way(make: Make, lines: Path) -> None:
+    def not_there(*_: object) -> Iterator[Benchmark]:
+        raise ConfigError("benchmarks: no folder 'x'")
+
+    with pytest.raises(ConfigError, match="no folder"):
+        make(lines, settings=["benchmarks=x"], benchmarks=not_there)
+    assert make(lines).manifest["kept"] == 5
+
+
+def test_two_calls_at_once_into_one_folder(make: Make, lines: Path, tmp_path: Path) -> None:
+    with (
+        Workplace(tmp_path / "corpus").held(),
+        pytest.raises(RunFolderError, match="another rtrl-chem prepare is at work there"),
+    ):
+        make(lines)
+    assert make(lines).manifest["kept"] == 5
+
+
+def test_a_manifest_that_is_not_json_is_somebody_elses(make: Make, lines: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "manifest.json").write_text("// theirs\n")
+    with pytest.raises(RunFolderError, match="is no prepared corpus"):
+        make(lines)
+    assert [path.name for path in (tmp_path / "corpus").iterdir()] == ["manifest.json"]
+
+
+def test_a_full_disk_is_one_line_and_the_same_call_goes_on(
+    make: Make, lines: Path, small_chunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Workplace, path: Path, content: str | bytes) -> None:
+        if "chunk-00000002" in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, path, content)
+
+    write = Workplace.write
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(SavingError, match=r"No space left on device\): make room .* the same call again"),
+    ):
+        patch.setattr(Workplace, "write", full)
+        make(lines)
+    assert make(lines).manifest["kept"] == 5
+
+
+def test_an_output_below_a_file_is_one_line(make: Make, lines: Path) -> None:
+    with pytest.raises(SavingError, match="Not a directory"):
+        make(lines, out=lines / "corpus")

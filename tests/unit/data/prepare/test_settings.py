@@ -32,6 +32,7 @@ def test_nothing_changes_a_molecule_by_default() -> None:
         ("filter.max_heavy_atom=3", "filter.max_heavy_atom: unknown key; did you mean 'max_heavy_atoms'?"),
         ("dedup=inchi", "dedup: got 'inchi', must be 'canonical', 'inchikey'"),
         ("filter.elements=[Cx1]", "got 'Cx1', must be an element's symbol"),
+        ("filter.elements=[C, Xx]", "got 'Xx', must be an element's symbol"),
         ("filter.elements=[]", "filter: elements: is empty"),
         ("filter.max_tokens=100", "filter: max_tokens and tokenizer need each other"),
         ("split.shares={train: 0.5}", "must be positive and sum to 1"),
@@ -48,6 +49,8 @@ def test_a_wrong_setting_is_named(override: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (["filter.min_heavy_atoms=9", "filter.max_heavy_atoms=2"], "min_heavy_atoms: got 9, must not be above"),
+        (["filter.min_weight=99.5", "filter.max_weight=2"], "min_weight: got 99.5, must not be above max_weight, 2"),
         (["domain=reaction", "standardize.uncharge=true"], "standardize.uncharge: is for molecules"),
         (["canonicalize=false", "standardize.tautomer=true"], "canonicalize: must be true with standardize.tautomer"),
     ],
