@@ -26,6 +26,7 @@ from rtrl_chem.tasks import Direction, Task, get_style
 __all__ = [
     "Judge",
     "Policy",
+    "coarse_weights",
     "load_codec",
     "load_policy",
     "merged_model",
@@ -59,6 +60,19 @@ def load_policy(
     if models in (None, "shared") and sides is None:
         return _load_one(config, task, weights)
     return _load_two(config, task, weights, models or _arrangement(sides), reverse)
+
+
+def coarse_weights(policy: Policy) -> str:
+    """The number format of the weights that are trained, where it has 16 bits; else "".
+
+    A step of Adam is about as large as the learning rate. bfloat16 tells only 1 part in 256 from another, so that most
+    weights would never move (docs/scale.md).
+    """
+    formats: set[torch.dtype] = set()
+    for direction in Direction:
+        with policy.along(direction) as one:
+            formats |= {weight.dtype for weight in one.model.parameters() if weight.requires_grad}
+    return ", ".join(str(one).removeprefix("torch.") for one in (torch.bfloat16, torch.float16) if one in formats)
 
 
 def restore_policy(policy: Policy, config: ModelConfig, folder: Path, reverse: ModelConfig | None = None) -> None:

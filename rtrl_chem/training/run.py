@@ -27,7 +27,7 @@ from rtrl_chem.evaluation.referee import opsin_referee
 from rtrl_chem.evaluation.run import progress_bar
 from rtrl_chem.evaluation.suites.guard import load_guard, measure_guard
 from rtrl_chem.evaluation.summary import GUARD, Summary, summarise, table
-from rtrl_chem.models.policy import load_policy
+from rtrl_chem.models.policy import coarse_weights, load_policy
 from rtrl_chem.models.processes import calm_libraries, processes
 from rtrl_chem.reporting.hack_report import HackReport, write_hack_report
 from rtrl_chem.tasks import Task, load_task
@@ -124,6 +124,10 @@ def _train(
         load_guard(config.evaluation.guard)  # before hours of training, not after them
     with explained(lambda: "loading"):
         policy = load_policy(config.model, task, checkpoint, config.models, config.reverse_model)
+    if coarse := coarse_weights(policy):
+        display.warn(
+            f"weights in {coarse} hardly move at small learning rates: set model.dtype: float32, or model.lora"
+        )
     processes().wait_for_everyone()
     run = Run(config, policy, data.items, folder, state, display, interrupts)
     if main and resume:

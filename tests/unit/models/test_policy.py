@@ -13,7 +13,7 @@ import torch
 
 from rtrl_chem.config import ModelConfig
 from rtrl_chem.errors import ConfigError, ModelError
-from rtrl_chem.models.policy import load_policy, save_policy
+from rtrl_chem.models.policy import coarse_weights, load_policy, save_policy
 from rtrl_chem.tasks import NAMING
 
 LORA = {"r": 4, "target_modules": ["q_proj", "v_proj"], "init_lora_weights": "gaussian"}
@@ -230,6 +230,23 @@ def adapter(model_folder: Path, tmp_path: Path) -> tuple[Path, torch.Tensor]:
     policy = trained(trained(load_policy(ModelConfig(path=str(model_folder), lora=LORA), NAMING)))
     save_policy(policy, tmp_path / "adapter")
     return tmp_path / "adapter", logits(policy)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lora", "models", "expected"),
+    [
+        ("bfloat16", None, "shared", "bfloat16"),
+        ("float16", None, "separate", "float16"),
+        ("float32", None, "shared", ""),
+        ("bfloat16", {"r": 2}, "shared", ""),
+        ("bfloat16", {"r": 2}, "adapters", ""),
+    ],
+)
+def test_which_weights_are_too_coarse_to_be_trained(
+    model_folder: Path, dtype: str, lora: dict[str, Any] | None, models: str, expected: str
+) -> None:
+    config = ModelConfig.model_validate({"path": str(model_folder), "dtype": dtype, "lora": lora})
+    assert coarse_weights(load_policy(config, NAMING, models=models)) == expected
 
 
 @pytest.mark.parametrize("lora", [None, {}, {"r": 4}], ids=["merged", "trained on", "trained on as it is"])
