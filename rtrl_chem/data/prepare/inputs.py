@@ -242,6 +242,9 @@ class ReactionColumns(Columns):
         """One position, or those of reactants (reagents) product; ConfigError if there are neither."""
         if self.fields[0] is not None:
             return super().choose(present)
+        return tuple(self._only(present, present[place]) for place in self._places(present))
+
+    def _places(self, present: Sequence[str]) -> tuple[int, ...]:
         folded = [fold(column) for column in present]
         if (whole := _first(folded, REACTION_COLUMNS)) is not None:
             return (whole,)

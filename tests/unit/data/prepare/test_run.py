@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -439,3 +440,10 @@ def test_a_full_disk_is_one_line_and_the_same_call_goes_on(
 def test_an_output_below_a_file_is_one_line(make: Make, lines: Path) -> None:
     with pytest.raises(SavingError, match="Not a directory"):
         make(lines, out=lines / "corpus")
+
+
+def test_a_parquet_column_that_is_there_twice_is_a_config_error(make: Make, tmp_path: Path) -> None:
+    column = pa.array(["C", "CC"])
+    pq.write_table(pa.table([column, column], names=["smiles", "smiles"]), tmp_path / "x.parquet")
+    with pytest.raises(ConfigError, match="column 'smiles' is there 2 times"):
+        make(tmp_path / "x.parquet")
