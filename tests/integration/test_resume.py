@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,10 +160,19 @@ def test_a_checkpoint_that_is_half_written_is_not_used(
 # ---- signals --------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def with_ctrl_c() -> Iterator[None]:
+    """Where these tests run in the background of a script, SIGINT is ignored, and a run leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("name", "status"),
     [pytest.param("SIGTERM", 143), pytest.param("SIGINT", 130), pytest.param("SIGUSR1", 0)],
 )
+@pytest.mark.usefixtures("with_ctrl_c")
 def test_a_signal_ends_a_run_after_its_step(
     write_pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, name: str, status: int
 ) -> None:

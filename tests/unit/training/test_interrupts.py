@@ -18,6 +18,7 @@ from rtrl_chem.training.interrupts import Interrupts
 @pytest.fixture(autouse=True)
 def _own_handlers() -> Iterator[None]:
     before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background of a script
     yield
     for one, handler in before.items():
         signal.signal(one, handler)
