@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,18 +27,21 @@ WRITERS: list[Callable[[Path], object]] = [
 ]
 
 
-@pytest.fixture
+@contextmanager
 def only_small_files() -> Iterator[None]:
-    """As on a disk that is full: a larger file cannot be written to its end."""
+    """As on a disk that is full: a larger file cannot be written to its end. Not around a whole test: it holds for the
+    file that pytest's own output may go to, too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("write", WRITERS, ids=["torch", "safetensors", "python", "parquet"])
-def test_whoever_writes_it_is_one_line(tmp_path: Path, only_small_files: None, write: Callable[[Path], object]) -> None:
-    with pytest.raises(SavingError) as caught, disk_errors(tmp_path, "step 3"):
+def test_whoever_writes_it_is_one_line(tmp_path: Path, write: Callable[[Path], object]) -> None:
+    with pytest.raises(SavingError) as caught, disk_errors(tmp_path, "step 3"), only_small_files():
         write(tmp_path / "file")
     assert str(caught.value).startswith(f"step 3 cannot be saved to {str(tmp_path)!r}: ")
     assert str(caught.value).endswith("; what was saved before is good, go on with --resume")
