@@ -146,6 +146,12 @@ def test_evaluate_is_one_call(evaluation: Recorder, options: list[str], pairs: s
         pytest.param(CorpusError("my.smi is empty"), 1, "error: my.smi is empty\n", id="the work failed"),
         pytest.param(RunFolderError("runs/x exists"), 2, "error: runs/x exists\n", id="the call is wrong"),
         pytest.param(KeyboardInterrupt(), 130, "interrupted\n", id="interrupted"),
+        pytest.param(
+            PermissionError(13, "Permission denied", "a.smi"),
+            1,
+            "error: 'a.smi': Permission denied; give a place that can be read and written (--debug shows who asked)\n",
+            id="the system refused",
+        ),
     ],
 )
 def test_an_error_is_one_line_and_a_status(
@@ -165,19 +171,23 @@ def test_debug_adds_the_traceback(training: Recorder, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "status", "said"),
     [
-        pytest.param(["inspect", "x.smi", "--out"], id="inspect"),
-        pytest.param(["make-pairs", "x.smi", "--task", "captioning", "--out"], id="make-pairs"),
-        pytest.param(["prepare", "x.smi", "--quiet", "--out"], id="prepare"),
+        pytest.param(
+            ["inspect", "x.smi", "--out"], 2, "cannot be made one (Not a directory); name another", id="inspect"
+        ),
+        pytest.param(["make-pairs", "x.smi", "--task", "captioning", "--out"], 2, "name another", id="make-pairs"),
+        pytest.param(["prepare", "x.smi", "--quiet", "--out"], 1, "then give the same call again", id="prepare"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_one_line(call: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_place_that_cannot_be_written_is_one_line(
+    call: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("x.smi").write_text("CCO\n")
     Path("file").touch()
-    assert main([*call, "file/x.jsonl"]) == 1
+    assert main([*call, "file/x.jsonl"]) == status
     [line] = [one for one in capsys.readouterr().err.splitlines() if one.startswith("error:")]
-    assert "file" in line and line.endswith("give a place that can be read and written (--debug shows who asked)")
+    assert "file" in line and said in line
 
 
 def test_a_bug_keeps_its_traceback(training: Recorder) -> None:
