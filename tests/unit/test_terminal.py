@@ -89,7 +89,7 @@ def test_the_log_and_the_progress_of_a_run(text: str, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("text", ["[/]", "\x1b[31mred", "\x9b31m\u202e"])
 def test_an_error_that_quotes_it(text: str, capsys: Any) -> None:
-    assert main(["runs", "--in", "no folder " + text]) == 1
+    assert main(["runs", "--in", "no folder " + text]) == 2
     assert commands(capsys.readouterr().err) == []
     assert main(["train", text]) == 2
     assert commands(capsys.readouterr().err) == []
