@@ -17,7 +17,7 @@ from rtrl_chem.errors import SavingError
 __all__ = ["Flags", "first_rows"]
 
 # DuckDB's own memory; what does not fit goes to files in the work folder.
-MEMORY = "256MB"
+MEMORY = "160MB"
 THREADS = 2
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
