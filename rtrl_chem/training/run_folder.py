@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from rtrl_chem.config import Config, dump_config, load_config
 from rtrl_chem.durable import PARTIAL, finite, remove_partials, replacing, write_json, write_text
 from rtrl_chem.errors import ResumeError, RunFolderError
-from rtrl_chem.locks import LOCK, locked
+from rtrl_chem.locks import LOCK, held
 from rtrl_chem.rewards.compose import Judged
 from rtrl_chem.training.provenance import environment
 
@@ -82,25 +82,16 @@ class RunFolder:
     def held(self) -> Iterator[None]:
         """Keep other processes out of the folder while inside. It is made where it is not there, and removed again if
         nothing has been written to it. RunFolderError if another process has it, or if it cannot be written."""
-        fresh, lock = not self.path.exists(), self.path / LOCK
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = lock.open("a")
-        except OSError as error:
-            raise self._unwritable(error) from None
-        with file:
-            if not locked(file):
-                raise RunFolderError(
-                    f"output_dir {str(self.path)!r} is in use, a run is going on in it; wait for its end, or name "
-                    "another folder with --set output_dir=..."
-                )
+        in_use = (
+            f"output_dir {str(self.path)!r} is in use, a run is going on in it; wait for its end, or name another "
+            "folder with --set output_dir=..."
+        )
+        with ExitStack() as stack:
             try:
-                yield
-            finally:
-                with suppress(OSError):  # of a folder that was removed, or is full
-                    lock.unlink()
-                    if fresh:
-                        self.path.rmdir()
+                stack.enter_context(held(self.path, in_use))
+            except OSError as error:
+                raise self._unwritable(error) from None
+            yield
 
     def check(self, *, resume: bool, overwrite: bool) -> None:
         """Whether a run may use the folder; nothing is changed yet.

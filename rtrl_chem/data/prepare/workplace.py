@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rtrl_chem.data.prepare.settings import SPLITS
 from rtrl_chem.data.prepared import FORMAT, MANIFEST, read_manifest
 from rtrl_chem.durable import PARTIAL, replacing
 from rtrl_chem.errors import RunFolderError
-from rtrl_chem.locks import LOCK, locked
+from rtrl_chem.locks import LOCK, held
 
 __all__ = ["Workplace"]
 
@@ -45,20 +45,9 @@ class Workplace:
         is no folder."""
         if self.out.exists() and not self.out.is_dir():
             raise self._foreign()
-        fresh, lock = not self.out.exists(), self.out / LOCK
-        self.out.mkdir(parents=True, exist_ok=True)
-        with lock.open("a") as file:
-            if not locked(file):
-                raise RunFolderError(
-                    f"{self.out}: another rtrl-chem prepare is at work there; wait for its end, or give another --out"
-                )
-            try:
-                yield
-            finally:
-                with suppress(OSError):  # of a folder that was removed, or is full
-                    lock.unlink()
-                    if fresh:
-                        self.out.rmdir()
+        in_use = f"{self.out}: another rtrl-chem prepare is at work there; wait for its end, or give another --out"
+        with held(self.out, in_use):
+            yield
 
     def enter(self, request: dict[str, Any], overwrite: bool) -> bool:
         """Make the folder ready for `request`; whether it holds that corpus already, finished.

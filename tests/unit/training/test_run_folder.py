@@ -142,7 +142,7 @@ def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with RunFolder(tmp_path / "run").held():
-        pass
+        assert (tmp_path / "run").is_dir()
 
 
 def test_a_line_that_stands_there_is_not_written_again(used: RunFolder) -> None:
