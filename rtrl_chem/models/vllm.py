@@ -81,6 +81,7 @@ def engines_kept(trainers: Any) -> Iterator[None]:
     make = trainers.VLLMGeneration
 
     def found(*, model: Any, accelerator: Any, processing_class: Any, **settings: Any) -> Any:
+        """The engine that was kept for these settings, else a new one; called as TRL's `VLLMGeneration` is."""
         own = settings | {"path": model.name_or_path}
         for made_for, engine in _KEPT:
             if made_for == own:
