@@ -15,7 +15,7 @@ from rich.text import Text
 from rtrl_chem.data.bundled import model_path
 from rtrl_chem.data.inspect import Histogram, Inspection, Known, Options, Section, inspect, known_from, open_source
 from rtrl_chem.data.prepare.files import folder_problem
-from rtrl_chem.errors import ConfigError, ModelError
+from rtrl_chem.errors import ConfigError, CorpusError, ModelError
 from rtrl_chem.evaluation.suites.structures import benchmark_structures
 from rtrl_chem.reporting.inspection_page import percent, render
 from rtrl_chem.reporting.plots import require_report, save_png
@@ -43,7 +43,8 @@ class Request:
 def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
     """Print a summary (one JSON object with `as_json`) and write the files below `request.out`, if that is given.
 
-    ConfigError where the call is wrong, CorpusError where nothing can be read, ModelError where there is no tokenizer.
+    ConfigError where the call is wrong, ModelError where there is no tokenizer, CorpusError where nothing can be read,
+    or where the corpus is damaged: then after everything that could be read has been shown and written.
     """
     console = Console(stderr=True)
     if request.out is not None:
@@ -70,6 +71,8 @@ def inspect_corpus(request: Request, as_json: bool = False) -> Inspection:
         _show(found, Console())
     if request.out is not None:
         console.print(f"written to {request.out}: {PAGE_FILE}, {PLOTS_FILE}, {JSON_FILE}", markup=False)
+    if found.problem:
+        raise CorpusError(f"{found.problem}; what is reported are the {found.rows:,} rows that could be read")
     return found
 
 

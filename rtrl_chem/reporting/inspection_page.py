@@ -89,7 +89,8 @@ def headlines(found: Inspection) -> list[str]:
     for section in found.sections:
         worth = [c for c in section.counts if c.bad and not c.label.startswith("-") and c.share >= _WORTH_NOTING]
         notes += [(c.share, f"{c.label}: {percent(c)} ({c.count:,} of {c.of:,} rows{_in(section)})") for c in worth]
-    sentences = [text[:1].upper() + text[1:] for _, text in sorted(notes, reverse=True)]
+    sentences = [found.problem] if found.problem else []
+    sentences += [text[:1].upper() + text[1:] for _, text in sorted(notes, reverse=True)]
     for overlap in found.overlaps:
         if shared := max(overlap.found, overlap.by_text):
             sentences.append(f"{shared:,} of {overlap.molecules:,} molecules of the suite {overlap.suite} are in here")

@@ -125,7 +125,7 @@ class Drawn:
 @dataclass(frozen=True)
 class Inspection:
     """Everything found in one corpus. `rows` is all of it, `readable` the rows that hold something on every side,
-    `sampled` how many of these the expensive measures looked at."""
+    `sampled` how many of these the expensive measures looked at. `problem` says what ended the reading early."""
 
     where: str
     kind: str
@@ -140,6 +140,7 @@ class Inspection:
     remarks: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -157,6 +158,7 @@ class Inspection:
             "readable": self.readable,
             "sampled": self.sampled,
             "seed": self.seed,
+            "problem": self.problem,
             "remarks": list(self.remarks),
             "sections": {section.key: section.to_json() for section in self.sections},
             "overlaps": [asdict(overlap) for overlap in self.overlaps],

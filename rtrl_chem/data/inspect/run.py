@@ -48,7 +48,7 @@ def inspect(
     """Everything there is to say of `source`. `token_lengths` gives the number of `options.tokenizer`'s tokens of each
     text.
 
-    CorpusError where not one row can be read.
+    CorpusError where not one row can be read; what is damaged further on is inspected as far as it goes (`problem`).
     """
     options = options or Options()
     surveyed = survey(
@@ -72,6 +72,7 @@ def inspect(
         drawn=tuple(choose_drawn(drawn_from, options.seed)),
         remarks=(*_remarks(source), *tally.remarks),
         settings=asdict(options) | {"task": source.task.name if source.task else None},
+        problem=surveyed.problem,
         versions=_versions("rdkit", *(("py2opsin",) if tally.named else ())),
     )
 

@@ -12,6 +12,7 @@ from rtrl_chem.data.inspect.findings import Count, Example, Histogram, Section
 from rtrl_chem.data.inspect.overlap import Known
 from rtrl_chem.data.inspect.source import Source
 from rtrl_chem.data.readers import Row
+from rtrl_chem.errors import CorpusError
 from rtrl_chem.tasks import Domain
 
 __all__ = ["Sampled", "Survey", "survey"]
@@ -33,6 +34,7 @@ class Survey:
     def __init__(self, sides: Sequence[Domain], benchmarks: Sequence[Known], sample: int, seed: int) -> None:
         self.sides = tuple(sides)
         self.rows = 0
+        self.problem = ""
         self.reasons: Counter[str] = Counter()
         self.examples: list[Example] = []
         self.characters: list[Counter[int]] = [Counter() for _ in sides]
@@ -108,10 +110,18 @@ def survey(
     seed: int,
     on_progress: Callable[[int], None] = lambda rows: None,
 ) -> Survey:
-    """Read all rows of `source` once. `on_progress` gets the number of rows read so far, now and then."""
+    """Read all rows of `source` once. `on_progress` gets the number of rows read so far, now and then.
+
+    A file that is damaged midway is surveyed as far as it goes; `problem` says so. CorpusError where no row comes.
+    """
     found = Survey(source.sides, benchmarks, sample, seed)
-    for row in source.rows:
-        found.add(row)
-        if found.rows % PROGRESS_EVERY == 0:
-            on_progress(found.rows)
+    try:
+        for row in source.rows:
+            found.add(row)
+            if found.rows % PROGRESS_EVERY == 0:
+                on_progress(found.rows)
+    except CorpusError as error:
+        if not found.rows:
+            raise
+        found.problem = str(error)
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rtrl_chem.data.inspect import Count, Histogram, Options, Overlap
-from rtrl_chem.errors import ConfigError
+from rtrl_chem.errors import ConfigError, CorpusError
 from rtrl_chem.reporting import inspect_corpus, plots
 from rtrl_chem.reporting.drawings import draw
 from rtrl_chem.reporting.inspect_corpus import Request
@@ -130,6 +132,22 @@ def test_draw(smiles: str, drawn: bool) -> None:
 )
 def test_percent_never_hides_what_is_there(count: int, of: int, text: str) -> None:
     assert percent(Count("key", "label", count, of)) == text
+
+
+def test_a_truncated_archive_is_reported_as_far_as_it_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = random.Random(0)
+    lines = ["".join(chance.choices("CNO", k=30)) for _ in range(2_000)]
+    packed = gzip.compress("\n".join(lines).encode())
+    path = tmp_path / "cut.smi.gz"
+    path.write_bytes(packed[: len(packed) // 2])
+    request = Request(str(path), out=tmp_path / "out", options=Options(processes=1, sample=10))
+    with pytest.raises(CorpusError, match=r"cut\.smi\.gz is a truncated archive .* rows that could be read"):
+        inspect_corpus.inspect_corpus(request)
+    record = json.loads((tmp_path / "out" / "inspect.json").read_text())
+    assert 0 < record["rows"] < len(lines)
+    assert "is a truncated archive" in record["problem"]
+    assert "is a truncated archive" in Page((tmp_path / "out" / "inspect.html").read_text(encoding="utf-8")).words
+    assert f"{record['rows']:,} rows" in capsys.readouterr().out
 
 
 def test_the_worst_comes_first(tmp_path: Path) -> None:
