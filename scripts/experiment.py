@@ -27,6 +27,7 @@ import yaml
 
 from rtrl_chem.evaluation.files import METRICS_FILE, PREDICTIONS_FILE, read_predictions
 from rtrl_chem.evaluation.measure import score_items
+from rtrl_chem.reporting.markdown import plain
 from rtrl_chem.tasks import Direction, Task, load_task
 
 COST = "cost.json"
@@ -178,7 +179,7 @@ def cpu_seconds(run: Path) -> float | None:
 def as_markdown(experiment: Experiment, results: dict[str, dict]) -> str:
     """The table: a row per metric and arm, in per cent and percentage points."""
     head = ["metric", "arm", "before", "after", "gain [95% interval]", "gain of each seed"]
-    head.append(f"{experiment.reference} is ahead by")
+    head.append(f"{plain(experiment.reference)} is ahead by")
     lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
     for label in experiment.metrics.values():
         for arm, result in results.items():
@@ -186,8 +187,8 @@ def as_markdown(experiment: Experiment, results: dict[str, dict]) -> str:
                 seeds = ", ".join(f"{100 * gain:+.1f}" for gain in row["per_seed"])
                 levels = f"{100 * row['before']:.1f} | {100 * row['after']:.1f}"
                 ahead = points(result["ahead"].get(label))
-                lines.append(f"| {label} | {arm} | {levels} | {points(row)} | {seeds} | {ahead} |")
-    times = "; ".join(f"{arm} {', '.join(map(_seconds, result['seconds']))}" for arm, result in results.items())
+                lines.append(f"| {plain(label)} | {plain(arm)} | {levels} | {points(row)} | {seeds} | {ahead} |")
+    times = "; ".join(f"{plain(arm)} {', '.join(map(_seconds, result['seconds']))}" for arm, result in results.items())
     return "\n".join([*lines, "", f"CPU time of each seed's run, start and measuring included: {times}.", ""])
 
 

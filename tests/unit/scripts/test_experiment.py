@@ -118,6 +118,12 @@ def test_the_table_pairs_every_arm_with_the_reference(small: Experiment, monkeyp
     assert "| round trip | temperature=0.7 | 0.0 | 25.0 | +25.0 [+25.0, +25.0] | +25.0, +25.0 | +75.0 " in table
 
 
+def test_a_bar_in_an_arms_name_does_not_end_its_cell(small: Experiment) -> None:
+    row = {"before": 0.1, "after": 0.2, "gain": 0.1, "low": 0.0, "high": 0.2, "per_seed": [0.1]}
+    results = {"p(x | y)": {"seconds": [7.0], "metrics": {"round trip": row}, "ahead": {}}}
+    assert r"| round trip | p(x \| y) | 10.0 | 20.0 |" in experiment.as_markdown(small, results)
+
+
 def test_the_figure_of_a_sweep_is_written(small: Experiment, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     row = {"gain": 0.1, "low": 0.05, "high": 0.2}
