@@ -1,12 +1,15 @@
 """Speed and memory of `rtrl-chem prepare`, beside RDKit's own loop over the same molecules.
 
-    python scripts/benchmark_prepare.py MOLECULES [--rows 200000] [--workers 2] [--copies 1]
+    python scripts/benchmark_prepare.py MOLECULES [--rows 200000] [--workers 2] [--copies 1] [--memory]
 
 MOLECULES is a file of SMILES, such as MOSES's train.csv. The bare loop reads and writes every SMILES (MolFromSmiles,
-MolToSmiles) in as many processes as `prepare` has workers, just before it; its time starts when all of them are ready.
+MolToSmiles) in as many processes as `prepare` has workers, just before it and just after, for a machine may change its
+speed by the minute; its time starts when all of them are ready. The share is by wall clock; on a busy machine look at
+the one by CPU time.
 With --copies K the rows are K spellings of each molecule, in K files: the canonical one and K - 1 random ones, which
-deduplication must undo. Memory is that of all processes of the command together (proportional set size), sampled ten
-times a second. The share is by wall clock; on a busy machine look at the one by CPU time.
+deduplication must undo.
+With --memory it is memory that is measured, of all processes of the command together (proportional set size), ten
+times a second. Not both at once: each look takes the kernel some 20 ms, a tenth of what two cores can do.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,32 +40,41 @@ BLOCK = 20_000
 
 @dataclass(frozen=True)
 class Cost:
-    """Wall clock and CPU seconds, peak memory in MB of all processes together (0: not measured)."""
+    """Wall clock and CPU seconds."""
 
     seconds: float
     cpu: float
-    megabytes: float = 0.0
 
 
 def main() -> None:
-    """Write the rows, time the bare loop and the command, print what they cost."""
+    """Write the rows, measure the command and, for its speed, the bare loop; print what was found."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
-        folder = Path(scratch)
-        molecules = arguments.rows // arguments.copies
+        rows, corpus = Path(scratch) / "rows", Path(scratch) / "corpus"
+        call = command(rows, corpus, arguments.workers)
         with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
-            written = write_rows(pool, arguments.molecules, molecules, arguments.copies, folder / "rows")
-            bare = None if arguments.no_loop else bare_loop(pool, arguments.workers, folder / "rows")
-        cost = command_cost(folder / "rows", folder / "corpus", arguments.workers)
-        manifest = json.loads((folder / "corpus" / "manifest.json").read_text(encoding="utf-8"))
-    rows = manifest["rows_in"]
-    print(f"{rows:,} rows of {written:,} molecules, {manifest['kept']:,} kept, dropped {manifest['dropped']}")
-    if bare is not None:
-        print(f"bare loop  {bare.seconds:8.1f} s  {rows / bare.seconds:8,.0f} rows/s  CPU {bare.cpu:8.1f} s")
-    print(f"prepare    {cost.seconds:8.1f} s  {rows / cost.seconds:8,.0f} rows/s  CPU {cost.cpu:8.1f} s")
-    if bare is not None:
-        print(f"share      {bare.seconds / cost.seconds:8.2f} by wall clock, {bare.cpu / cost.cpu:.2f} by CPU time")
-    print(f"peak memory {cost.megabytes:,.0f} MB")
+            molecules = arguments.rows // arguments.copies
+            written = write_rows(pool, arguments.molecules, molecules, arguments.copies, rows)
+            if arguments.memory:
+                found = f"peak memory {command_memory(call):,.0f} MB"
+            else:
+                before = bare_loop(pool, arguments.workers, rows)
+                cost = command_cost(call)
+                found = shares(before, cost, bare_loop(pool, arguments.workers, rows), written * arguments.copies)
+        manifest = json.loads((corpus / "manifest.json").read_text(encoding="utf-8"))
+    rows_in, kept, dropped = manifest["rows_in"], manifest["kept"], manifest["dropped"]
+    print(f"{rows_in:,} rows of {written:,} molecules, {kept:,} kept, dropped {dropped}\n{found}")
+
+
+def shares(before: Cost, command: Cost, after: Cost, rows: int) -> str:
+    """Both loops beside the command, and the share of their mean that it reaches."""
+    lines = [
+        f"{name:16s} {cost.seconds:8.1f} s  {rows / cost.seconds:8,.0f} rows/s  CPU {cost.cpu:8.1f} s"
+        for name, cost in (("bare loop before", before), ("prepare", command), ("bare loop after", after))
+    ]
+    by_clock = (before.seconds + after.seconds) / 2 / command.seconds
+    by_cpu = (before.cpu + after.cpu) / 2 / command.cpu
+    return "\n".join([*lines, f"share            {by_clock:8.2f} by wall clock, {by_cpu:.2f} by CPU time"])
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
@@ -109,15 +121,13 @@ def spellings(block: list[str], copies: int) -> list[list[str]]:
 
 
 def bare_loop(pool: ProcessPoolExecutor, workers: int, folder: Path) -> Cost:
-    """RDKit's loop, the rows shared out in blocks; reading the file and handing out rows is not counted."""
-    lines = itertools.chain.from_iterable(path.read_text().split() for path in sorted(folder.iterdir()))
+    """RDKit's loop, the rows shared out in blocks; reading the files is not counted."""
+    lines = [line for path in sorted(folder.iterdir()) for line in path.read_text().split()]
+    blocks = [lines[start : start + BLOCK] for start in range(0, len(lines), BLOCK)]
     list(pool.map(loop, [[] for _ in range(workers)]))
-    seconds = cpu = 0.0
-    while blocks := list(itertools.islice(iter(lambda: list(itertools.islice(lines, BLOCK)), []), 5 * workers)):
-        begun = time.perf_counter()
-        cpu += sum(pool.map(loop, blocks))
-        seconds += time.perf_counter() - begun
-    return Cost(seconds, cpu)
+    begun = time.perf_counter()
+    cpu = sum(pool.map(loop, blocks))
+    return Cost(time.perf_counter() - begun, cpu)
 
 
 def loop(block: Sequence[str]) -> float:
@@ -129,21 +139,31 @@ def loop(block: Sequence[str]) -> float:
     return time.process_time() - begun
 
 
-def command_cost(source: Path, out: Path, workers: int) -> Cost:
-    """What `rtrl-chem prepare` with its defaults costs; of the benchmarks it removes the bundled ones."""
+def command(source: Path, out: Path, workers: int) -> list[str]:
+    """`rtrl-chem prepare` with its defaults; of the benchmarks it removes the bundled ones."""
     call = [sys.executable, "-m", "rtrl_chem", "prepare", str(source), "--out", str(out), "--workers", str(workers)]
-    begun, peak = time.perf_counter(), 0.0
-    with subprocess.Popen([*call, "--benchmarks", "bundled"], stdout=subprocess.DEVNULL) as command:
-        family = psutil.Process(command.pid)
-        while (ended := os.wait4(command.pid, os.WNOHANG))[0] == 0:
+    return [*call, "--benchmarks", "bundled"]
+
+
+def command_cost(call: list[str]) -> Cost:
+    """What a command and its processes cost."""
+    begun, usage = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(call, stdout=subprocess.DEVNULL, check=True)
+    seconds, ended = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(seconds, ended.ru_utime + ended.ru_stime - usage.ru_utime - usage.ru_stime)
+
+
+def command_memory(call: list[str]) -> float:
+    """The most megabytes that a command and its processes hold at once."""
+    peak = 0.0
+    with subprocess.Popen(call, stdout=subprocess.DEVNULL) as running:
+        family = psutil.Process(running.pid)
+        while running.poll() is None:
             peak = max(peak, memory_of(family))
             time.sleep(0.1)
-        command.returncode = os.waitstatus_to_exitcode(ended[1])
-    seconds = time.perf_counter() - begun
-    if command.returncode:
-        raise SystemExit(f"the command failed with status {command.returncode}: {' '.join(call)}")
-    usage = ended[2]
-    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak)
+    if running.returncode:
+        raise SystemExit(f"the command failed with status {running.returncode}: {' '.join(call)}")
+    return peak
 
 
 def memory_of(process: psutil.Process) -> float:
@@ -163,7 +183,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--copies", type=int, default=1, help="spellings of each molecule")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--no-loop", action="store_true", help="memory only, without the bare loop")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory, not speed")
     parser.add_argument("--scratch", help="folder for the rows and the corpus; default: that of temporary files")
     return parser.parse_args()
 

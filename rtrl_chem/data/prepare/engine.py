@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import chain, islice
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -23,6 +24,9 @@ __all__ = ["DaskEngine", "Engine", "HereEngine", "PoolEngine", "cores", "make_en
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+# Of freed memory glibc keeps 7 pieces of each size at hand. A molecule has hundreds: RDKit is some 7% faster with them.
+ALLOCATOR = "glibc.malloc.tcache_count=200"
 
 
 class Engine(Protocol):
@@ -91,8 +95,13 @@ class PoolEngine(HereEngine):
             yield from super().map(function, shared, everything)
             return
         pool = self._started()
+
+        def submit(item: T) -> Any:
+            with _allocator():  # it starts a process if none is free
+                return pool.submit(function, shared, item)
+
         try:
-            yield from _in_order(lambda item: pool.submit(function, shared, item), everything, self.workers)
+            yield from _in_order(submit, everything, self.workers)
         except BrokenProcessPool:
             raise CorpusError(f"a worker process died (out of memory, or killed): {self.advice}") from None
 
@@ -158,6 +167,19 @@ def _in_order(submit: Callable[[T], Any], items: Iterable[T], workers: int) -> I
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def _allocator() -> Iterator[None]:
+    """Processes that are started meanwhile get `ALLOCATOR`, unless the user has set that variable."""
+    if "GLIBC_TUNABLES" in os.environ:
+        yield
+        return
+    os.environ["GLIBC_TUNABLES"] = ALLOCATOR
+    try:
+        yield
+    finally:
+        del os.environ["GLIBC_TUNABLES"]
 
 
 def _end_with_parent() -> None:

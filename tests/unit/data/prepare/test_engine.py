@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rtrl_chem.data.prepare.engine import HereEngine, PoolEngine, make_engine
+from rtrl_chem.data.prepare.engine import ALLOCATOR, HereEngine, PoolEngine, make_engine
 from rtrl_chem.errors import ConfigError, CorpusError
 
 
@@ -23,6 +23,10 @@ def die(shared: Any, item: int) -> None:
 
 def process(shared: Any, item: int) -> int:
     return os.getpid()
+
+
+def variable(name: str, item: int) -> str | None:
+    return os.environ.get(name)
 
 
 @pytest.mark.parametrize("engine", [HereEngine(), PoolEngine(1)], ids=["here", "one worker"])
@@ -46,6 +50,18 @@ def test_several_workers_take_items_as_they_need_them() -> None:
         assert len(taken) <= 6
         assert [first, *results] == list(range(100, 200))
         assert list(engine.map(process, None, [1])) == [os.getpid()]  # one item is not worth a process
+
+
+@pytest.mark.parametrize("own", [None, "glibc.malloc.check=0"], ids=["ours", "the user's"])
+def test_workers_keep_freed_memory_at_hand_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, own: str | None
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if own:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    with PoolEngine(2) as engine:
+        assert set(engine.map(variable, "GLIBC_TUNABLES", range(3))) == {own or ALLOCATOR}
+    assert os.environ.get("GLIBC_TUNABLES") == own  # other programs that this one starts are left as they were
 
 
 def test_a_worker_that_dies_is_one_line() -> None:
