@@ -1,6 +1,6 @@
 """Kill a training run with SIGKILL again and again, resume it each time, and compare it with one that was never killed.
 
-    python scripts/kill_and_resume.py configs/quickstart.yaml --kills 20 --set trainer.save_steps=4
+    OMP_NUM_THREADS=1 python scripts/kill_and_resume.py configs/quickstart.yaml --kills 20 --set trainer.save_steps=4
 
 Every other kill comes while a checkpoint is being written, the others at a random moment of a run's first `--longest`
 seconds, its start-up included. What must be equal, byte for byte: weights, metrics.jsonl without its times, the samples
